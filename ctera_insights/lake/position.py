@@ -1,0 +1,121 @@
+"""Where a feed stands: read back from the table that its batches lie in, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ctera_insights.errors import StoreDamaged
+from ctera_insights.model import BASELINE, LIVE
+
+if TYPE_CHECKING:
+    from ctera_insights.lake.lake import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a feed stands.
+
+    Attributes:
+        cursor: what to send next; ``None`` begins a new inventory.
+        batch: number of the last commit, 0 before the first.
+        seq: number of the last event, 0 before the first.
+        epoch: number of the current inventory and what followed it.
+        phase: what the next page belongs to: ``baseline`` or ``live``.
+        committed_at: when the last commit was made.
+        lag_s: how long the newest change waited between the Portal and the lake, at the last commit of live
+            changes.
+    """
+
+    cursor: str | None = None
+    batch: int = 0
+    seq: int = 0
+    epoch: int = 1
+    phase: str = BASELINE
+    committed_at: datetime | None = None
+    lag_s: float | None = None
+
+
+def read_position(lake: Lake, feed: str) -> Position:
+    """Where a feed stands, from the table itself.
+
+    The newest commit of the feed tells it in its metadata. When that log entry has expired, the rows of the
+    feed's last batch do; a later batch without rows then counts as never read, which repeats nothing.
+
+    Raises:
+        StoreDamaged: batches were committed, and nothing tells their cursor.
+    """
+    batch = lake.events.transaction(feed)
+    if not batch:
+        return Position()
+    limit = 16
+    while True:
+        history = lake.events.delta().history(limit)
+        for entry in history:
+            if entry.get("feed") == feed and entry.get("batch") == str(batch):
+                return _from_metadata(entry)
+        if len(history) < limit:
+            break
+        limit *= 8
+    return _from_rows(lake, feed, batch)
+
+
+def to_metadata(feed: str, position: Position) -> dict[str, str]:
+    """What a commit says of the position behind it."""
+    return {
+        "feed": feed,
+        "batch": str(position.batch),
+        "seq": str(position.seq),
+        "epoch": str(position.epoch),
+        "phase": position.phase,
+        "cursor": position.cursor or "",
+        "committed_at": position.committed_at.isoformat() if position.committed_at else "",
+        "lag_s": "" if position.lag_s is None else f"{position.lag_s:.3f}",
+    }
+
+
+def _from_metadata(entry: dict[str, Any]) -> Position:
+    return Position(
+        cursor=entry["cursor"],
+        batch=int(entry["batch"]),
+        seq=int(entry["seq"]),
+        epoch=int(entry["epoch"]),
+        phase=entry["phase"],
+        committed_at=datetime.fromisoformat(entry["committed_at"]),
+        lag_s=float(entry["lag_s"]) if entry["lag_s"] else None,
+    )
+
+
+def _from_rows(lake: Lake, feed: str, committed: int) -> Position:
+    import pyarrow.compute as pc
+
+    mine = [file for file in lake.events.snapshot().files if _covers(file.min, file.max, feed)]
+    newest = max(mine, key=lambda file: file.max["batch"], default=None)
+    if newest is not None:
+        table = (
+            lake.events.snapshot()
+            .dataset()
+            .to_table(
+                columns=["seq", "epoch", "phase", "collected_at", "cursor", "caught_up"],
+                filter=(pc.field("feed") == feed) & (pc.field("batch") >= newest.min["batch"]),
+            )
+        )
+        if len(table):
+            last = table.sort_by([("seq", "descending")]).slice(0, 1).to_pylist()[0]
+            return Position(
+                cursor=last["cursor"],
+                batch=committed,
+                seq=last["seq"],
+                epoch=last["epoch"],
+                phase=LIVE if last["caught_up"] else last["phase"],
+                committed_at=last["collected_at"],
+            )
+    raise StoreDamaged(
+        f"{lake.uri}: {feed!r} has committed {committed} batches, but no cursor is left. "
+        "Collect again with --resync to begin a new baseline."
+    )
+
+
+def _covers(low: Any, high: Any, feed: str) -> bool:
+    return bool(low.get("feed", feed) <= feed <= high.get("feed", feed))

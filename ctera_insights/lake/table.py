@@ -1,0 +1,436 @@
+"""One Delta table: append a batch durably and fenced, read a snapshot, replace files by others.
+
+The protocol of a commit: the data file is staged and flushed, renamed into place, and then named by one entry
+of the Delta log, which carries the data file, the commit's metadata and the writer's transaction number
+together. The log entry is flushed before the commit counts. A crash leaves at worst a file that no log entry
+names. Delta refuses a commit when the log, since the snapshot that the writer stands on, has gained a
+transaction of the same application: that is the fence between two writers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ctera_insights.errors import StoreDamaged, StoreFenced, StoreNotFound, StoreUnwritable
+from ctera_insights.lake.place import Place, new_name, writing
+from ctera_insights.lake.statistics import delta_statistics
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.dataset
+    from deltalake import DeltaTable
+    from deltalake.transaction import AddAction, RemoveAction
+
+    from ctera_insights.lake.locks import Locks
+
+ROW_GROUP_ROWS: Final = 122_880
+"""Rows per row group: DuckDB's own block of parallel work."""
+STRAY_HOURS: Final = 1
+"""On an object store, a file that no commit names may be an upload under way until it is this old."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One Parquet file of a snapshot, with the statistics that its log entry carries."""
+
+    path: str
+    uri: str
+    size_bytes: int
+    rows: int
+    partition: Mapping[str, Any]
+    min: Mapping[str, Any]
+    max: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The files that make up a table at one version; they stay readable for the grace period."""
+
+    table: Table
+    version: int
+    files: list[DataFile]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all files."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size_bytes for file in self.files)
+
+    def uris(self) -> list[str]:
+        """Absolute paths or URLs of the files."""
+        return [file.uri for file in self.files]
+
+    def dataset(self) -> pyarrow.dataset.Dataset:
+        """The files as a pyarrow dataset, partition columns included."""
+        import pyarrow as pa
+        import pyarrow.dataset as ds
+
+        schema = self.table.schema
+        partitioning = ds.partitioning(
+            pa.schema([schema.field(name) for name in self.table.partition_by]), flavor="hive"
+        )
+        return ds.dataset(
+            [file.path for file in self.files],
+            schema=schema,
+            filesystem=self.table.place.filesystem(),
+            format="parquet",
+            partitioning=partitioning,
+        )
+
+
+@dataclass
+class Table:
+    """A Delta table at a place.
+
+    Attributes:
+        place: its directory or prefix.
+        schema: all columns, partition columns included.
+        partition_by: at most one column, of type date or integer or text.
+        sort_by: the order of rows inside a row group, so that statistics prune.
+        statistics: the columns whose minimum and maximum the log keeps for each file.
+        dictionary: the columns whose values repeat.
+    """
+
+    place: Place
+    schema: pa.Schema
+    locks: Locks
+    partition_by: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] = ()
+    statistics: tuple[str, ...] = ()
+    dictionary: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
+    _delta: DeltaTable | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The last part of its place."""
+        return self.place.uri.rpartition("/")[2]
+
+    def exists(self) -> bool:
+        """Whether the table was ever created."""
+        from deltalake import DeltaTable
+
+        return DeltaTable.is_deltatable(self.place.uri, dict(self.place.options) or None)
+
+    def delta(self, *, refresh: bool = False) -> DeltaTable:
+        """The underlying table, at the version last seen or (``refresh``) the newest.
+
+        Raises:
+            StoreNotFound: it does not exist.
+            StoreDamaged: its log cannot be read.
+        """
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError, TableNotFoundError
+
+        try:
+            if self._delta is None:
+                self._delta = DeltaTable(self.place.uri, storage_options=dict(self.place.options) or None)
+            elif refresh:
+                self._delta.update_incremental()
+        except TableNotFoundError:
+            raise StoreNotFound(
+                f"There is no store at {self.place.uri}. Run `ctera-insights collect --data …` first, "
+                "or check the path."
+            ) from None
+        except (DeltaError, ValueError) as error:
+            raise StoreDamaged(f"The log of {self.place.uri} cannot be read: {error}") from error
+        return self._delta
+
+    def create(self) -> None:
+        """Create the table unless it is there."""
+        if self.exists():
+            return
+        from deltalake import DeltaTable
+
+        with self.locks.commit(), writing(self.place.uri):
+            if self.place.local:
+                Path(self.place.uri).mkdir(parents=True, exist_ok=True)
+            self._delta = DeltaTable.create(
+                self.place.uri,
+                schema=self.schema,
+                mode="ignore",
+                partition_by=list(self.partition_by) or None,
+                configuration={
+                    "delta.logRetentionDuration": "interval 7 days",
+                    "delta.checkpointInterval": "1000000",  # checkpoints are made, and flushed, by maintain()
+                    **self.properties,
+                },
+                storage_options=dict(self.place.options) or None,
+            )
+            self._sync_log(0)
+
+    def snapshot(self) -> Snapshot:
+        """The newest version's files.
+
+        Raises:
+            StoreNotFound, StoreDamaged: as :meth:`delta`.
+        """
+        import pyarrow as pa
+
+        delta = self.delta(refresh=True)
+        base = self.place.uri.rstrip("/")
+        files = []
+        for row in pa.table(delta.get_add_actions()).to_pylist():
+            path = row["path"]
+            files.append(
+                DataFile(
+                    path=path,
+                    uri=f"{base}/{path}",
+                    size_bytes=row["size_bytes"],
+                    rows=row["num_records"] or 0,
+                    partition=row.get("partition") or {},
+                    min=row.get("min") or {},
+                    max=row.get("max") or {},
+                )
+            )
+        return Snapshot(self, delta.version(), sorted(files, key=lambda file: file.path))
+
+    def transaction(self, app_id: str) -> int | None:
+        """The last committed transaction number of an application, seen afresh."""
+        return self.delta(refresh=True).transaction_version(app_id) if self.exists() else None
+
+    def append(
+        self,
+        data: pa.Table | Sequence[pa.Table],
+        *,
+        app_id: str,
+        version: int,
+        metadata: Mapping[str, str] | None = None,
+        stem: str = "part",
+    ) -> int:
+        """Commit rows (perhaps none) together with a transaction number; gives the table's new version.
+
+        The commit stands on the snapshot last seen by this object (:meth:`transaction` renews it).
+
+        Raises:
+            StoreFenced: the application's number has moved on since, or is not below ``version``.
+            StoreUnwritable: the file system refused; nothing was committed.
+        """
+        return self.replace(
+            (), data, app_id=app_id, version=version, metadata=metadata, stem=stem, data_change=True
+        )
+
+    def replace(
+        self,
+        remove: Sequence[DataFile],
+        data: pa.Table | Sequence[pa.Table],
+        *,
+        app_id: str,
+        version: int,
+        metadata: Mapping[str, str] | None = None,
+        stem: str = "part",
+        data_change: bool = False,
+    ) -> int:
+        """Remove files and add rows in one commit, fenced like :meth:`append`.
+
+        Raises:
+            StoreFenced, StoreUnwritable: as :meth:`append`.
+        """
+        known = self.delta().transaction_version(app_id)
+        if known is not None and known >= version:
+            raise StoreFenced(
+                f"{self.place.uri}: batch {version} of {app_id!r} is committed already; it stands at {known}."
+            )
+        files = [self.write(table, stem) for table in ([data] if not isinstance(data, Sequence) else data)]
+        return self.commit(
+            [file for written in files for file in written],
+            remove,
+            app_id=app_id,
+            version=version,
+            metadata=metadata,
+            data_change=data_change,
+        )
+
+    def write(self, table: pa.Table, stem: str = "part") -> list[AddAction]:
+        """Write rows as files, one for each partition value, not yet part of the table."""
+        if table.column_names != self.schema.names:
+            raise ValueError(f"rows of {self.name} must have the columns {self.schema.names}")
+        return [
+            self._write_file([rows], partition, stem)
+            for partition, rows in _split(table, self.partition_by)
+            if len(rows)
+        ]
+
+    def write_merged(
+        self, pieces: Iterable[pa.Table], partition: Mapping[str, Any], stem: str = "merged"
+    ) -> AddAction:
+        """Write one file of one partition from pieces without the partition column, as they come."""
+        texts = {name: _partition_text(value) for name, value in partition.items()}
+        return self._write_file(pieces, texts, stem)
+
+    def _write_file(
+        self, pieces: Iterable[pa.Table], partition: Mapping[str, str | None], stem: str
+    ) -> AddAction:
+        import pyarrow as pa
+        from deltalake.transaction import AddAction
+
+        order = [(name, "ascending") for name in self.sort_by]
+        path = "/".join([*(f"{column}={value}" for column, value in partition.items()), new_name(stem)])
+        size, metadata = self.place.write_parquet(
+            path,
+            pa.schema([field for field in self.schema if field.name not in self.partition_by]),
+            (piece.sort_by(order) if order else piece for piece in pieces),
+            row_group_rows=ROW_GROUP_ROWS,
+            dictionary=self.dictionary,
+        )
+        return AddAction(
+            path=path,
+            size=size,
+            partition_values=partition,
+            modification_time=int(time.time() * 1000),
+            data_change=True,
+            stats=delta_statistics(metadata, self.statistics),
+        )
+
+    def commit(
+        self,
+        add: Sequence[AddAction],
+        remove: Sequence[DataFile] = (),
+        *,
+        app_id: str,
+        version: int,
+        metadata: Mapping[str, str] | None = None,
+        data_change: bool = True,
+    ) -> int:
+        """Name written files in the log, and un-name removed ones: the moment at which a batch exists."""
+        from deltalake import CommitProperties, PostCommitHookProperties, Transaction
+        from deltalake.exceptions import CommitFailedError, DeltaError
+
+        delta = self.delta()
+        for action in add:
+            action.data_change = data_change
+        actions: list[AddAction | RemoveAction] = [*add, *(_removal(file, data_change) for file in remove)]
+        with self.locks.commit():
+            try:
+                for action in add:
+                    self.place.publish(action.path)
+                with writing(self.place.uri):
+                    delta.create_write_transaction(
+                        actions,
+                        mode="append",
+                        schema=self.schema,
+                        partition_by=list(self.partition_by),
+                        commit_properties=CommitProperties(
+                            custom_metadata=dict(metadata or {}),
+                            app_transactions=[Transaction(app_id, version)],
+                        ),
+                        post_commithook_properties=PostCommitHookProperties(
+                            create_checkpoint=False, cleanup_expired_logs=False
+                        ),
+                    )
+            except CommitFailedError as error:
+                self._withdraw(add)
+                raise StoreFenced(
+                    f"{self.place.uri}: another writer committed batch {version} of {app_id!r} or a later "
+                    "one. Nothing was written twice; stop one of the two writers."
+                ) from error
+            except (DeltaError, StoreUnwritable) as error:
+                if not self._landed(app_id, version):
+                    self._withdraw(add)
+                    if isinstance(error, StoreUnwritable):
+                        raise
+                    raise StoreUnwritable(f"{self.place.uri}: the commit failed: {error}") from error
+            if not self._landed(app_id, version):
+                raise StoreFenced(f"{self.place.uri}: another writer of {app_id!r} committed right behind.")
+            self._sync_log(delta.version())
+        return int(delta.version())
+
+    def _landed(self, app_id: str, version: int) -> bool:
+        """Whether the commit is in the log (after an error, only the log can tell)."""
+        return self.delta(refresh=True).transaction_version(app_id) == version
+
+    def _withdraw(self, add: Sequence[AddAction]) -> None:
+        for action in add:
+            self.place.remove(action.path)
+
+    def _sync_log(self, *versions: int) -> None:
+        self.place.sync(*(f"_delta_log/{version:020d}.json" for version in versions), "_delta_log")
+
+    def vacuum(self, keep_replaced_hours: int) -> int:
+        """Delete files replaced long enough ago, and strays that no commit names; gives how many."""
+        delta = self.delta(refresh=True)
+        hours = keep_replaced_hours if self.place.local else max(keep_replaced_hours, STRAY_HOURS)
+        with self.locks.commit(), writing(self.place.uri):
+            removed = []
+            # Replaced files first, by their time of replacement; then strays, by their own time.
+            for retention, full in ((keep_replaced_hours, False), (hours, True)):
+                options: dict[str, Any] = {"enforce_retention_duration": False, "full": full}
+                if delta.vacuum(retention, dry_run=True, **options):
+                    before = delta.version()
+                    removed += delta.vacuum(retention, dry_run=False, **options)
+                    delta.update_incremental()
+                    self._sync_log(*range(before + 1, delta.version() + 1))
+        return len(removed)
+
+    def checkpoint(self) -> None:
+        """Fold the log into a checkpoint, flush it, then drop entries older than their retention."""
+        delta = self.delta(refresh=True)
+        with self.locks.commit(), writing(f"{self.place.uri}/_delta_log"):
+            delta.create_checkpoint()
+            self.place.sync(
+                f"_delta_log/{delta.version():020d}.checkpoint.parquet",
+                "_delta_log/_last_checkpoint",
+                "_delta_log",
+            )
+            delta.cleanup_metadata()
+
+    def drop_checkpoints(self) -> bool:
+        """Remove the log's checkpoints while its entries alone still tell everything; whether it was so.
+
+        A checkpoint is a Parquet file, too, and a glob over ``**/*.parquet`` would take it for data.
+        """
+        delta = self.delta(refresh=True)
+        if not self.place.local:
+            return False
+        log = Path(self.place.uri) / "_delta_log"
+        with self.locks.commit(), writing(log):
+            if not all((log / f"{version:020d}.json").exists() for version in range(delta.version() + 1)):
+                return False
+            (log / "_last_checkpoint").unlink(missing_ok=True)
+            self.place.sync("_delta_log")
+            for checkpoint in log.glob("*.checkpoint*.parquet"):
+                checkpoint.unlink()
+        return True
+
+
+def _removal(file: DataFile, data_change: bool) -> RemoveAction:
+    from deltalake.transaction import RemoveAction
+
+    return RemoveAction(
+        path=file.path,
+        data_change=data_change,
+        deletion_timestamp=int(time.time() * 1000),
+        size=file.size_bytes,
+        partition_values={name: _partition_text(value) for name, value in file.partition.items()},
+    )
+
+
+def _split(table: pa.Table, partition_by: tuple[str, ...]) -> list[tuple[dict[str, str | None], pa.Table]]:
+    """Rows by partition value, without the partition column, as Delta stores them."""
+    import pyarrow.compute as pc
+
+    if not partition_by:
+        return [({}, table)]
+    (column,) = partition_by
+    values = pc.unique(table[column]).to_pylist()
+    if len(values) == 1:
+        return [({column: _partition_text(values[0])}, table.drop_columns([column]))]
+    return [
+        (
+            {column: _partition_text(value)},
+            table.filter(pc.equal(table[column], value)).drop_columns([column]),
+        )
+        for value in sorted(values)
+    ]
+
+
+def _partition_text(value: object) -> str | None:
+    return None if value is None else str(value)
