@@ -84,6 +84,18 @@ class Locks:
         finally:
             lock.release()
 
+    def any_writer(self) -> bool:
+        """Whether a process holds the lock of any stream at this moment."""
+        from filelock import Timeout
+
+        for path in self._directory.glob("writer-*.lock") if self._directory else ():
+            try:
+                with self._lock(path.stem).acquire(timeout=0):
+                    continue
+            except Timeout:
+                return True
+        return False
+
     def _lock(self, name: str) -> FileLock:
         from filelock import FileLock
 

@@ -9,6 +9,7 @@ transaction of the same application: that is the fence between two writers.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 ROW_GROUP_ROWS: Final = 122_880
 """Rows per row group: DuckDB's own block of parallel work."""
+CHECKPOINT_EVERY: Final = 1000
+"""Log entries between checkpoints; so many are read in some ten milliseconds when a table is opened."""
 STRAY_HOURS: Final = 1
 """On an object store, a file that no commit names may be an upload under way until it is this old."""
 
@@ -371,8 +374,10 @@ class Table:
         return len(removed)
 
     def checkpoint(self) -> None:
-        """Fold the log into a checkpoint, flush it, then drop entries older than their retention."""
+        """Fold a long log into a checkpoint, flush it, then drop entries older than their retention."""
         delta = self.delta(refresh=True)
+        if delta.version() - self._last_checkpoint() < CHECKPOINT_EVERY:
+            return
         with self.locks.commit(), writing(f"{self.place.uri}/_delta_log"):
             delta.create_checkpoint()
             self.place.sync(
@@ -382,15 +387,23 @@ class Table:
             )
             delta.cleanup_metadata()
 
+    def _last_checkpoint(self) -> int:
+        try:
+            with self.place.filesystem().open_input_file("_delta_log/_last_checkpoint") as file:
+                return int(json.loads(file.read())["version"])
+        except FileNotFoundError:
+            return 0
+
     def drop_checkpoints(self) -> bool:
         """Remove the log's checkpoints while its entries alone still tell everything; whether it was so.
 
-        A checkpoint is a Parquet file, too, and a glob over ``**/*.parquet`` would take it for data.
+        A checkpoint is a Parquet file, too, and a glob over ``**/*.parquet`` would take it for data. It stays
+        while a writer is at work, whose snapshot may still read it.
         """
         delta = self.delta(refresh=True)
-        if not self.place.local:
-            return False
         log = Path(self.place.uri) / "_delta_log"
+        if not self.place.local or self.locks.any_writer():
+            return False
         with self.locks.commit(), writing(log):
             if not all((log / f"{version:020d}.json").exists() for version in range(delta.version() + 1)):
                 return False
@@ -398,6 +411,7 @@ class Table:
             self.place.sync("_delta_log")
             for checkpoint in log.glob("*.checkpoint*.parquet"):
                 checkpoint.unlink()
+            self._delta = None  # it may still want to read one of them
         return True
 
 
