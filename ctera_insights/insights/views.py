@@ -1,0 +1,179 @@
+"""The views of ad-hoc SQL, over the files of one moment's snapshots.
+
+A connection is plain DuckDB. Its views name files, and compaction keeps replaced files for a grace period, so
+queries need no lock and see one state; :func:`refresh` moves them on to the newest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ctera_insights import model
+from ctera_insights.lake import Lake
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping
+
+    import duckdb
+    import pyarrow as pa
+
+    from ctera_insights.lake import DataFile, Snapshot, Table
+
+RAW_VIEWS: Final = ("events", "batches", "quarantine")
+
+_EVENTS: Final = """
+SELECT feed, seq, batch, phase, collected_at, collected_on,
+       {wire}, extra, epoch
+FROM {source}"""
+
+_BATCHES: Final = """
+SELECT feed, batch, epoch, phase, coalesce(e.collected_at, q.collected_at) AS collected_at,
+       coalesce(events, 0) AS events, coalesce(quarantined, 0) AS quarantined,
+       first_seq, last_seq, caught_up, coalesce(e.cursor, q.cursor) AS cursor
+FROM (
+    SELECT feed, batch, any_value(epoch) AS epoch, any_value(phase) AS phase,
+           any_value(collected_at) AS collected_at, count(*) AS events,
+           min(seq) AS first_seq, max(seq) AS last_seq,
+           any_value(caught_up) AS caught_up, any_value(cursor) AS cursor
+    FROM {events}
+    GROUP BY feed, batch
+) e FULL JOIN (
+    SELECT feed, batch, any_value(collected_at) AS collected_at, any_value(cursor) AS cursor,
+           count(*) AS quarantined
+    FROM {quarantine}
+    GROUP BY feed, batch
+) q USING (feed, batch)"""
+
+_QUARANTINE: Final = """
+SELECT feed, batch, position, reason, raw, cursor, collected_at, collected_on
+FROM {source}"""
+
+
+def connect(
+    lake: Lake | str | os.PathLike[str],
+    *,
+    storage_options: Mapping[str, str] | None = None,
+    database: str = ":memory:",
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection whose views show a lake as it is now; times are shown in UTC.
+
+    Args:
+        lake: a lake, or its path or URL.
+        storage_options: credentials of an object store, as for :class:`~ctera_insights.lake.Lake`.
+        database: a DuckDB database to put the views in.
+
+    Raises:
+        StoreNotFound: nothing was ever collected there.
+
+    Example:
+        >>> connection = connect("data")  # doctest: +SKIP
+        >>> connection.sql("SELECT type, count(*) FROM events GROUP BY type")  # doctest: +SKIP
+    """
+    import duckdb
+
+    connection = duckdb.connect(database)
+    connection.execute("SET TimeZone = 'UTC'")
+    refresh(connection, lake if isinstance(lake, Lake) else Lake(lake, storage_options))
+    return connection
+
+
+def refresh(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Point the views at the newest snapshots.
+
+    Raises:
+        StoreNotFound: nothing was ever collected there.
+    """
+    sources: dict[str, str] = {}
+    for name, snapshot in _raw_snapshots(lake):
+        if lake.place.local or snapshot is None or not snapshot.files:
+            continue
+        relation = f"{name}_files"
+        connection.register(relation, snapshot.dataset())
+        sources[name] = relation
+    for name, select in view_selects(lake, sources).items():
+        connection.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")
+
+
+def statements(lake: Lake) -> str:
+    """The views as ``CREATE VIEW`` statements for a plain DuckDB shell.
+
+    Raises:
+        StoreNotFound: nothing was ever collected there.
+    """
+    head = ["SET TimeZone = 'UTC';"]
+    if not lake.place.local:
+        head.append("INSTALL httpfs; LOAD httpfs; -- and CREATE SECRET for the credentials of the store")
+    views = [f"CREATE OR REPLACE VIEW {name} AS{select};" for name, select in view_selects(lake).items()]
+    return "\n\n".join([*head, *views])
+
+
+def view_selects(lake: Lake, sources: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Each view's ``SELECT``, over lists of files or (``sources``) relations registered for them."""
+    tables = {name: (sources or {}).get(name) or files_sql(snap) for name, snap in _raw_snapshots(lake)}
+    wire = ", ".join(name for name in model.WIRE_FIELDS)
+    return {
+        "events": _EVENTS.format(wire=wire, source=tables["events"]),
+        "batches": _BATCHES.format(**tables),
+        "quarantine": _QUARANTINE.format(source=tables["quarantine"]),
+    }
+
+
+def _raw_snapshots(lake: Lake) -> Iterator[tuple[str, Snapshot]]:
+    from ctera_insights.lake import Snapshot
+
+    events = lake.events.snapshot()
+    yield "events", events
+    if not lake.quarantine.exists():
+        yield "quarantine", Snapshot(lake.quarantine, 0, [])
+        return
+    quarantine = lake.quarantine.snapshot()
+    committed = [file for file in quarantine.files if _is_committed(lake.events, file)]
+    yield "quarantine", Snapshot(lake.quarantine, quarantine.version, committed)
+
+
+def _is_committed(events: Table, file: DataFile) -> bool:
+    """Whether the batch of a quarantine file exists: it is written just before its batch."""
+    feed = file.min.get("feed")
+    if feed is None or feed != file.max.get("feed"):  # merged files hold committed batches only
+        return True
+    return (events.delta().transaction_version(feed) or 0) >= (file.max.get("batch") or 0)
+
+
+def files_sql(snapshot: Snapshot) -> str:
+    """A snapshot as a DuckDB table expression; one without files has the columns all the same."""
+    schema = snapshot.table.schema
+    if not snapshot.files:
+        columns = ", ".join(f"NULL::{_sql_type(field.type)} AS {_quoted(field.name)}" for field in schema)
+        return f"(SELECT {columns} WHERE false)"
+    files = ", ".join(f"'{_escaped(uri)}'" for uri in snapshot.uris())
+    types = ", ".join(
+        f"{_quoted(name)}: {_sql_type(schema.field(name).type)}" for name in snapshot.table.partition_by
+    )
+    hive = f", hive_partitioning = true, hive_types = {{{types}}}" if types else ""
+    return f"read_parquet([{files}]{hive})"
+
+
+def _escaped(path: str) -> str:
+    """A path as DuckDB reads it: neither a quote nor a wildcard in it means anything."""
+    for wildcard in "[*?":
+        path = path.replace(wildcard, f"\0{wildcard}]")
+    return path.replace("\0", "[").replace("'", "''")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    return {
+        "string": "VARCHAR",
+        "int64": "BIGINT",
+        "int32": "INTEGER",
+        "int16": "SMALLINT",
+        "bool": "BOOLEAN",
+        "double": "DOUBLE",
+        "binary": "BLOB",
+        "date32[day]": "DATE",
+        "timestamp[us, tz=UTC]": "TIMESTAMPTZ",
+    }[str(kind)]
