@@ -1,7 +1,7 @@
 """The cursor: a place in the feed, in the shape that a real Portal gives it.
 
-A real one is base64 of ``{"cursor": "…", "folderIds": [20,15], "resetFolderIds": []}``. The text inside is JSON
-again, ``{"cloudFoldersCursor": 4, "filesCursor": "…"}``, and its ``filesCursor`` is base64 of
+A real one is base64 of ``{"cursor": "…", "folderIds": [20,15], "resetFolderIds": []}``. The text inside is
+JSON again, ``{"cloudFoldersCursor": 4, "filesCursor": "…"}``, and its ``filesCursor`` is base64 of
 ``115=2:13652;20=2:0;``. Clients must not look inside.
 """
 

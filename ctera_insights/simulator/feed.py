@@ -45,7 +45,11 @@ class Disturbance(Protocol):
         """Say how many of the states fit on one page."""
 
     def apply(
-        self, positions: NDArray[np.int64], ordinals: NDArray[np.int32], entries: list[bytes]
+        self,
+        positions: NDArray[np.int64],
+        ordinals: NDArray[np.int32],
+        entries: list[bytes],
+        max_results: int,
     ) -> list[bytes]:
         """Give the entries as the page shall carry them."""
 
@@ -331,7 +335,7 @@ class Feed:
             resume = self._place_at(following, place)
             selection = _Selection(positions, resume, more=True)
         ordinals = self._spool.ordinals(positions)
-        entries = disturbance.apply(positions, ordinals, self._spool.read_each(positions))
+        entries = disturbance.apply(positions, ordinals, self._spool.read_each(positions), max_results)
         return selection, b",".join(entries)
 
     def _place_at(self, following: NDArray[np.int64], place: Place) -> Place:

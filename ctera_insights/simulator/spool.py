@@ -119,8 +119,7 @@ class Spool:
         """Whether no later state of the same object exists, for each state."""
         with self.lock:
             slots = self.ordinals(positions) - (self._first_ordinal or 0)
-            latest: NDArray[np.int64] = np.frombuffer(self._latest, np.int64)[slots]
-            return latest == positions
+            return np.asarray(np.frombuffer(self._latest, np.int64)[slots] == positions)
 
     def alive(self, ordinal: int, count: int, before: int) -> tuple[NDArray[np.int64], int | None]:
         """List a window of the objects that exist and have not changed since a position.
@@ -131,7 +130,7 @@ class Spool:
             before: the position.
 
         Returns:
-            Positions of their latest states, by ordinal, and the ordinal after the window (``None``: no more).
+            Positions of their latest states, by ordinal, and the ordinal after the window, or ``None``.
         """
         with self.lock:
             if self._first_ordinal is None:

@@ -25,8 +25,8 @@ class Source(Protocol):
     """For people: ``git:project``, ``scenario:office``."""
 
     identity: str | None
-    """Stands for the whole content when that is the same in every run (kind, path, head, seed), so that cursors
-    survive a restart of the process; ``None`` for content that depends on the moment."""
+    """Stands for the whole content when that is the same in every run (kind, path, head, seed), so that
+    cursors survive a restart of the process; ``None`` for content that depends on the moment."""
 
     inventory: Inventory
     """What a null cursor lists: ``"start"`` (what ``populate`` published, for every client the same, then all
