@@ -86,7 +86,7 @@ class Feed:
         >>> feed = Feed()
         >>> feed.publish({"type": "file", "guid": "a:1", "deleted": False, "name": "x", "folder_id": 16})
         0
-        >>> feed.page(None, [], 2000)[-82:]
+        >>> feed.page(None, [], 2000)[-84:]
         b'"entries": [{"type":"file","guid":"a:1","deleted":false,"name":"x","folder_id":16}]}'
     """
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Positions = range | NDArray[np.int64]
@@ -29,8 +31,8 @@ class Spool:
 
     def __init__(self) -> None:
         self.lock = RLock()
-        self._fd = _unnamed_file()
-        self._finalizer = weakref.finalize(self, os.close, self._fd)
+        self._fd = -1  # opened for the first reader: those who only publish may be in an event loop
+        self._closer: Callable[[], object] | None = None
         self._pending = bytearray()
         self._flushed_bytes = 0
         self._offsets = array("q", [0])
@@ -50,7 +52,9 @@ class Spool:
 
     def close(self) -> None:
         """Give the disk space back; nothing can be read afterwards."""
-        self._finalizer()
+        with self.lock:
+            if self._closer is not None:
+                self._closer()
 
     def append(self, raw: bytes, *, ordinal: int, folder: int | None, gone: bool) -> int:
         """Append one encoded state and return its position.
@@ -171,6 +175,9 @@ class Spool:
         return os.pread(self._fd, end - begin, begin) if end > begin else b""
 
     def _flush(self) -> None:
+        if self._fd < 0:
+            self._fd = _unnamed_file()
+            self._closer = weakref.finalize(self, os.close, self._fd)
         view = memoryview(self._pending)
         while view:
             written = os.pwrite(self._fd, view, self._flushed_bytes)

@@ -208,7 +208,7 @@ class World:
         """
         with self._lock:
             folder = self.register(name, owner=owner, domain=domain, tenant=tenant, uid=uid)
-            when = at or datetime.now(UTC)
+            when = _moment(at)
             root = self._node(folder.name, "folder", folder, None, size=0, file_timestamp=when, acl=None)
             self.roots[folder.uid] = root
             self._publish(root, when)
@@ -240,7 +240,7 @@ class World:
             ValueError: the name is taken or contains a slash, or the parent is not a living directory.
         """
         with self._lock:
-            when = at or datetime.now(UTC)
+            when = _moment(at)
             name = self._free_name(parent, name)
             node = self._node(
                 name,
@@ -248,7 +248,7 @@ class World:
                 parent.cloud_folder,
                 parent,
                 size=size,
-                file_timestamp=file_timestamp or when,
+                file_timestamp=_moment(file_timestamp, when),
                 acl=acl,
             )
             _attach(node, parent)
@@ -260,10 +260,10 @@ class World:
     ) -> None:
         """Give a file new content of ``size`` bytes."""
         with self._lock:
-            when = at or datetime.now(UTC)
+            when = _moment(at)
             _alive(node)
+            node.file_timestamp = _moment(file_timestamp, when)
             node.size = size
-            node.file_timestamp = file_timestamp or when
             self._publish(node, when)
 
     def rename(self, node: Node, name: str, at: datetime | None = None) -> None:
@@ -287,7 +287,7 @@ class World:
         """
         with self._lock:
             _alive(node)
-            when = at or datetime.now(UTC)
+            when = _moment(at)
             new_name = node.name if name is None else name
             if parent is None:
                 if node.parent is not None:
@@ -321,7 +321,7 @@ class World:
         """
         with self._lock:
             _alive(node)
-            when = at or datetime.now(UTC)
+            when = _moment(at)
             for each in node.walk():
                 each.deleted = True
                 if each is node or tombstones == "all":
@@ -339,7 +339,7 @@ class World:
         with self._lock:
             if not node.deleted:
                 raise ValueError(f"{node!r} is not deleted.")
-            when = at or datetime.now(UTC)
+            when = _moment(at)
             if node.parent is not None:
                 self._free_name(node.parent, node.name)
                 _attach(node, node.parent)
@@ -351,8 +351,9 @@ class World:
         """Give an object another security descriptor (SDDL)."""
         with self._lock:
             _alive(node)
+            when = _moment(at)
             node.acl = acl
-            self._publish(node, at or datetime.now(UTC))
+            self._publish(node, when)
 
     def find(self, path: str) -> Node | None:
         """Find a living object by ``Cloud Folder/directory/name``."""
@@ -458,14 +459,15 @@ def printable(name: str) -> str:
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a time as the wire does: UTC, ``Z``, a fraction only when there is one.
+    """Write a time as the wire does: UTC, ``Z``, a fraction only when there is one."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
-    Raises:
-        ValueError: the time has no zone.
-    """
+
+def _moment(given: datetime | None, otherwise: datetime | None = None) -> datetime:
+    moment = given or otherwise or datetime.now(UTC)
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone: give UTC times.")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    return moment
 
 
 def _alive(node: Node) -> None:
