@@ -76,7 +76,7 @@ class Lake:
             "quarantine",
             model.quarantine_schema(),
             partition_by=("collected_on",),
-            statistics=("feed", "batch"),
+            statistics=("feed", "batch", "collected_at"),
         )
 
     def table(

@@ -116,16 +116,18 @@ class LocalPlace:
         row_group_rows: int,
         dictionary: Sequence[str],
     ) -> tuple[int, Any]:
+        import pyarrow.parquet as pq
+
         staged = self._staged(path)
         with writing(staged):
             staged.parent.mkdir(parents=True, exist_ok=True)
             try:
-                metadata = _write(staged, schema, pieces, row_group_rows, dictionary)
+                _write(staged, schema, pieces, row_group_rows, dictionary)
                 _fsync(staged)
             except BaseException:
                 staged.unlink(missing_ok=True)
                 raise
-            return staged.stat().st_size, metadata
+            return staged.stat().st_size, pq.read_metadata(staged)
 
     def publish(self, path: str) -> None:
         target = self.path / path
@@ -189,13 +191,23 @@ class ObjectPlace:
         dictionary: Sequence[str],
     ) -> tuple[int, Any]:
         import pyarrow as pa
+        import pyarrow.parquet as pq
 
         sink = pa.BufferOutputStream()
-        metadata = _write(sink, schema, pieces, row_group_rows, dictionary)
+        _write(sink, schema, pieces, row_group_rows, dictionary)
         content = sink.getvalue()
-        with writing(f"{self.uri}/{path}"), self.filesystem().open_output_stream(path) as stream:
-            stream.write(content)
-        return content.size, metadata
+        with writing(f"{self.uri}/{path}"):
+            self._upload(path, content.to_pybytes())
+        return content.size, pq.read_metadata(pa.BufferReader(content))
+
+    def _upload(self, path: str, content: bytes) -> None:
+        from deltalake.fs import DeltaStorageHandler
+
+        # pyarrow's face of this stream hands over buffers, which the stream itself refuses: bytes only.
+        handler = DeltaStorageHandler(self.uri, dict(self.options))._handler  # noqa: SLF001
+        stream: Any = handler.open_output_stream(path, None)
+        stream.write(content)
+        stream.close()
 
     def publish(self, path: str) -> None:
         """Nothing to do: the upload published it."""
@@ -257,20 +269,12 @@ def _write(
     pieces: Iterable[pa.Table],
     row_group_rows: int,
     dictionary: Sequence[str],
-) -> Any:
+) -> None:
     import pyarrow.parquet as pq
 
-    metadata: list[Any] = []
-    with pq.ParquetWriter(
-        sink,
-        schema,
-        compression="zstd",
-        use_dictionary=list(dictionary),
-        metadata_collector=metadata,
-    ) as writer:
+    with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=list(dictionary)) as writer:
         for piece in pieces:
             writer.write_table(piece, row_group_size=row_group_rows)
-    return metadata[0]
 
 
 def _fsync(path: Path) -> None:

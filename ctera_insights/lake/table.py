@@ -360,15 +360,17 @@ class Table:
     def vacuum(self, keep_replaced_hours: int) -> int:
         """Delete files replaced long enough ago, and strays that no commit names; gives how many."""
         delta = self.delta(refresh=True)
-        hours = keep_replaced_hours if self.place.local else max(keep_replaced_hours, STRAY_HOURS)
+        # Strays go by the time of the file, replaced files by that of their replacement.
+        sweeps = [(max(keep_replaced_hours, 0 if self.place.local else STRAY_HOURS), True)]
+        if not self.place.local:
+            sweeps.insert(0, (keep_replaced_hours, False))
         with self.locks.commit(), writing(self.place.uri):
-            removed = []
-            # Replaced files first, by their time of replacement; then strays, by their own time.
-            for retention, full in ((keep_replaced_hours, False), (hours, True)):
+            removed: set[str] = set()
+            for retention, full in sweeps:
                 options: dict[str, Any] = {"enforce_retention_duration": False, "full": full}
                 if delta.vacuum(retention, dry_run=True, **options):
                     before = delta.version()
-                    removed += delta.vacuum(retention, dry_run=False, **options)
+                    removed.update(delta.vacuum(retention, dry_run=False, **options))
                     delta.update_incremental()
                     self._sync_log(*range(before + 1, delta.version() + 1))
         return len(removed)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from ctera_insights.errors import StoreFenced
 from ctera_insights.lake.maintain import maintain
 from ctera_insights.lake.position import Position, read_position, to_metadata
 from ctera_insights.model import BASELINE, LIVE, events_schema, quarantine_schema
@@ -109,13 +110,17 @@ class FeedWriter:
         if rejects:
             self._quarantine(rejects, batch, cursor, at)
         table = _rows(pages, self.feed, before, batch, cursor, caught_up=caught_up, at=at)
-        self.lake.events.append(
-            [table] if rows else [],
-            app_id=self.feed,
-            version=batch,
-            metadata=to_metadata(self.feed, after),
-            stem=f"{self._stem}-{batch:08d}",
-        )
+        try:
+            self.lake.events.append(
+                [table] if rows else [],
+                app_id=self.feed,
+                version=batch,
+                metadata=to_metadata(self.feed, after),
+                stem=f"{self._stem}-{batch:08d}",
+            )
+        except StoreFenced:
+            self._drop_unfinished(rejects_of=at)
+            raise
         self.position = after
         self._commits += 1
         if self._commits % MAINTAIN_EVERY == 0:
@@ -145,23 +150,29 @@ class FeedWriter:
                 quarantine_schema(),
             ),
             app_id=self.feed,
-            version=batch,
+            version=_next(self.lake.quarantine, self.feed),
             stem=f"{self._stem}-{batch:08d}",
         )
 
+    def _drop_unfinished(self, rejects_of: datetime | None = None) -> None:
+        """Un-quarantine the entries of batches that do not exist, or of one attempt at a batch."""
+        if not self.lake.quarantine.exists():
+            return
+        unfinished = [
+            file
+            for file in self.lake.quarantine.snapshot().files
+            if file.min.get("feed") == file.max.get("feed") == self.feed
+            and (file.min.get("batch") or 0) > self.position.batch
+            and (rejects_of is None or file.min.get("collected_at") == rejects_of)
+        ]
+        if unfinished:
+            self.lake.quarantine.replace(
+                unfinished, [], app_id=self.feed, version=_next(self.lake.quarantine, self.feed)
+            )
+
     def _drop_orphans(self) -> None:
-        """Remove what a crash left behind: files of this feed that no commit names, and half a batch."""
-        if (self.lake.quarantine.transaction(self.feed) or 0) > self.position.batch:
-            unfinished = [
-                file
-                for file in self.lake.quarantine.snapshot().files
-                if file.min.get("feed") == file.max.get("feed") == self.feed
-                and (file.min.get("batch") or 0) > self.position.batch
-            ]
-            if unfinished:
-                self.lake.quarantine.replace(
-                    unfinished, [], app_id=f"{self.feed}:undo", version=_next(self.lake.quarantine, self.feed)
-                )
+        """Remove what a crash left behind: half a batch, and files of this feed that no commit names."""
+        self._drop_unfinished()
         if not self.lake.place.local:  # another machine may be uploading: maintain() sweeps what is old
             return
         for table in self.lake.raw_tables():
@@ -173,8 +184,8 @@ class FeedWriter:
             table.place.clear_staging(self._stem)
 
 
-def _next(table: Table, feed: str) -> int:
-    return (table.transaction(f"{feed}:undo") or 0) + 1
+def _next(table: Table, app_id: str) -> int:
+    return (table.transaction(app_id) or 0) + 1
 
 
 def _lag_s(pages: Sequence[pa.Table], at: datetime) -> float | None:

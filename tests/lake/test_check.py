@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ctera_insights.errors import StoreDamaged, StoreNotFound
+from ctera_insights.lake import Lake
+from tests.lake.conftest import FEED, fill
+
+
+def only_file(lake: Lake) -> Path:
+    (file,) = lake.events.snapshot().files
+    return Path(file.uri)
+
+
+def test_a_sound_store_has_no_findings(lake: Lake) -> None:
+    fill(lake, 3)
+    assert lake.check() == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda path: path.unlink(), "is missing"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-10]), "bytes; the log says"),
+        (lambda path: path.write_bytes(b"\0" * path.stat().st_size), "cannot be read"),
+    ],
+    ids=["lost", "cut", "overwritten"],
+)
+def test_a_file_that_is_not_what_the_log_says_is_named(lake: Lake, damage, told: str) -> None:
+    fill(lake, 1)
+    damage(only_file(lake))
+    findings = lake.check()
+    assert any(told in finding.what and "events/" in finding.where for finding in findings)
+
+
+def test_an_event_that_stands_there_twice_or_not_at_all_is_named(lake: Lake) -> None:
+    fill(lake, 2)
+    rows = lake.events.snapshot().dataset().to_table()
+    lake.events.append([rows.slice(0, 1)], app_id="stranger", version=1)
+    assert any("more than once" in finding.what for finding in lake.check())
+    stranger = next(f for f in lake.events.snapshot().files if f.rows == 1)
+    first = next(f for f in lake.events.snapshot().files if f.max["batch"] == 1 and f.rows == 3)
+    lake.events.replace([stranger, first], [], app_id="stranger", version=2)
+    assert any("missing (3 such events)" in finding.what for finding in lake.check())
+
+
+def test_rows_that_no_commit_accounts_for_are_named(lake: Lake) -> None:
+    fill(lake, 1)
+    rows = lake.events.snapshot().dataset().to_table().slice(0, 1)
+    beyond = rows.set_column(rows.column_names.index("seq"), "seq", [[99]]).cast(rows.schema)
+    lake.events.append([beyond], app_id="stranger", version=1)
+    assert any("no commit accounts for" in finding.what for finding in lake.check())
+
+
+def test_progress_counts_files(lake: Lake) -> None:
+    fill(lake, 3)
+    seen: list[tuple[int, int]] = []
+    lake.check(lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_place_where_nothing_was_collected_is_told_apart_from_damage(tmp_path: Path) -> None:
+    with pytest.raises(StoreNotFound, match="collect"):
+        Lake(tmp_path).check()
+
+
+def test_a_torn_log_is_damage(lake: Lake) -> None:
+    fill(lake, 2)
+    (Path(lake.uri) / "events/_delta_log/00000000000000000001.json").write_bytes(b'{"add":{"pa')
+    with pytest.raises(StoreDamaged):
+        Lake(lake.uri).check()
+
+
+def test_status_tells_each_feed(lake: Lake) -> None:
+    fill(lake, 2)
+    fill(lake, 1, rows=5, feed="other")
+    status = Lake(lake.uri).status()
+    assert (status.events, status.batches, status.quarantined, status.files) == (11, 3, 0, 3)
+    assert status.bytes > 0
+    assert [feed.feed for feed in status.feeds] == ["other", FEED]
+    assert status.cursor_sha256 == status.feeds[0].cursor_sha256
