@@ -1,0 +1,5 @@
+"""``python -m ctera_insights``: the same as the command ``ctera-insights``."""
+
+from ctera_insights.cli import main
+
+main()

@@ -1,0 +1,47 @@
+"""Options that several commands share, with the defaults that the environment gives."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from ctera_insights.errors import UsageError
+from ctera_insights.lake import Lake
+from ctera_insights.settings import PREFIX, setting
+
+DATA: Final = click.option(
+    "--data", metavar="DIR", help="The lake: a directory, or s3://bucket/prefix.  [env: CTERA_INSIGHTS_DATA]"
+)
+JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def required(name: str, value: str | None) -> str:
+    """An option's value, or that of its environment variable.
+
+    Raises:
+        UsageError: neither is given.
+    """
+    if (found := setting(name, value)) is None:
+        raise UsageError(f"Which {name}? Give --{name}, or set {PREFIX}{name.upper()}.")
+    return found
+
+
+def lake_at(data: str | None) -> Lake:
+    """The lake that ``--data`` names."""
+    return Lake(required("data", data))
+
+
+def bar(label: str) -> Any:
+    """A progress callback for (done, total), shown on a terminal only."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    progress = Progress(console=console, transient=True, disable=not console.is_terminal)
+    task = progress.add_task(label, total=None)
+
+    def report(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total)
+
+    return progress, report

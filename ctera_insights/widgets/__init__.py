@@ -1,0 +1,1 @@
+"""What a person watches or touches in a notebook."""
