@@ -260,7 +260,7 @@ class SimulatedPortal:
         await self._stop_listening()
         self.sessions.kill()
         if self._tls is not None:
-            self._tls.close()
+            await asyncio.to_thread(self._tls.close)
             self._tls = None
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
