@@ -22,6 +22,7 @@
     │   ├── NotDirect                      1   the file's blocks are not on storage in Direct mode
     │   ├── BlockUnavailable           ~   1   a block could not be fetched
     │   ├── BlockCorrupt                   1   a block does not decrypt, decompress or measure as announced
+    │   ├── FileChanged                    1   the file became another version while it was read
     │   └── DirectIOClosed                 1   the client was closed
     └── LakeError                          1   the store on disk or in a bucket
         ├── StoreNotFound                  2   nothing was ever collected there
@@ -187,6 +188,10 @@ class BlockUnavailable(DirectIOError):
 
 class BlockCorrupt(DirectIOError):
     """A block does not decrypt, decompress or measure as announced."""
+
+
+class FileChanged(DirectIOError):
+    """The file became another version while it was read; what was read before does not go with it."""
 
 
 class DirectIOClosed(DirectIOError):

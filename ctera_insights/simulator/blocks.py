@@ -11,8 +11,10 @@ import hmac
 import os
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Compression = Literal["snappy-stream", "snappy", "gzip", "none"]
 Damage = Literal["short", "long", "corrupt", "padding"]
