@@ -6,7 +6,10 @@ import secrets
 import time
 from base64 import b64encode
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Context = Literal["admin", "ServicesPortal"]
 CONTEXTS: Final[tuple[Context, ...]] = ("admin", "ServicesPortal")
@@ -43,6 +46,9 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._sessions.values())
 
     def start(self, session: Session) -> str:
         """Remember a login and give its cookie: 32 upper-case hexadecimal digits."""
