@@ -1,0 +1,87 @@
+"""A drawn picture: static PNG in every notebook view, SVG, PNG or PDF as a file; no browser, no network."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ctera_insights.errors import UsageError
+
+if TYPE_CHECKING:
+    import altair as alt
+
+_SCALE = 2.0
+
+
+class Picture:
+    """A picture of a result.
+
+    It shows as PNG in JupyterLab, in nbconvert's HTML and in a code host's notebook view alike. ``chart`` is
+    the Altair chart underneath, for those who want to change or combine it.
+
+    Attributes:
+        chart: the Altair chart.
+        title: what it shows, in words; also the text that stands for the picture where pictures cannot be
+        shown.
+    """
+
+    def __init__(self, chart: alt.TopLevelMixin, title: str) -> None:
+        self.chart = chart
+        self.title = title
+
+    def png(self, *, scale: float = _SCALE) -> bytes:
+        """The picture as PNG; ``scale`` is the number of device pixels a pixel."""
+        import vl_convert
+
+        data: bytes = vl_convert.vegalite_to_png(self._spec(), scale=scale)
+        return data
+
+    def svg(self) -> str:
+        """The picture as an SVG document."""
+        import vl_convert
+
+        text: str = vl_convert.vegalite_to_svg(self._spec())
+        return text
+
+    def save(self, path: str | Path, *, scale: float = _SCALE) -> Path:
+        """Write the picture to a file whose ending says how.
+
+        Endings: ``.png``, ``.svg``, ``.pdf`` and ``.json`` (Vega-Lite).
+
+        Raises:
+            UsageError: the ending is another one.
+        """
+        path = Path(path)
+        ending = path.suffix.lower()
+        if ending == ".png":
+            path.write_bytes(self.png(scale=scale))
+        elif ending == ".svg":
+            path.write_text(self.svg(), encoding="utf-8")
+        elif ending == ".pdf":
+            import vl_convert
+
+            path.write_bytes(vl_convert.vegalite_to_pdf(self._spec()))
+        elif ending == ".json":
+            import json
+
+            path.write_text(json.dumps(self._spec(), indent=1), encoding="utf-8")
+        else:
+            raise UsageError(f"A picture is written as .png, .svg, .pdf or .json, not as {path.name}")
+        return path
+
+    def _spec(self) -> dict[str, Any]:
+        spec: dict[str, Any] = self.chart.to_dict()
+        return spec
+
+    def __repr__(self) -> str:
+        return f"[picture: {self.title}]"
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        from base64 import b64encode
+
+        data = self.png()
+        width, height = struct.unpack(">II", data[16:24])
+        size = {"width": round(width / _SCALE), "height": round(height / _SCALE)}
+        bundle = {"image/png": b64encode(data).decode("ascii"), "text/plain": repr(self)}
+        return bundle, {"image/png": size}
