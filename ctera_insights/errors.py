@@ -24,6 +24,7 @@
     │   ├── BlockCorrupt                   1   a block does not decrypt, decompress or measure as announced
     │   ├── FileChanged                    1   the file became another version while it was read
     │   └── DirectIOClosed                 1   the client was closed
+    ├── WebhookFailed                      1   the receiver of the alerts did not take them
     └── LakeError                          1   the store on disk or in a bucket
         ├── StoreNotFound                  2   nothing was ever collected there
         ├── StoreLocked                    5   another process writes this feed
@@ -48,6 +49,8 @@ EXIT_PORTAL_UNREACHABLE = 4
 EXIT_STORE_LOCKED = 5
 EXIT_CURSOR_REFUSED = 6
 EXIT_STORE_DAMAGED = 7
+EXIT_ALERT = 10
+"""Not an error: ``alerts`` found something."""
 
 
 class InsightsError(Exception):
@@ -196,6 +199,10 @@ class FileChanged(DirectIOError):
 
 class DirectIOClosed(DirectIOError):
     """The Direct IO client was closed before the content was complete."""
+
+
+class WebhookFailed(InsightsError):
+    """The receiver of the alerts did not take them, however often it was asked."""
 
 
 class LakeError(InsightsError):

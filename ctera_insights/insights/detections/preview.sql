@@ -1,0 +1,12 @@
+-- Alerts a month by sensitivity
+-- Question: How many alerts a month would each sensitivity have raised on this store's own history?
+-- Columns:
+--   rule: rule
+--   sensitivity: 1 is the rules as stated
+--   least_value: the least that raises an alert in one hour, in the rule's unit
+--   least_score: the least number of robust standard deviations above what is usual
+--   alerts: alerts in the history
+--   alerts_per_month: the same for 30.44 days
+--   months: length of the history
+-- Picture: preview
+SELECT 1

@@ -1,0 +1,123 @@
+"""Alerts to a webhook: one POST, repeated until the receiver takes it or will never take it."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from ctera_insights.errors import UsageError, WebhookFailed
+from ctera_insights.plain import run
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+    from ctera_insights.insights.alerts import Alerts
+
+SIGNATURE_HEADER: Final = "X-Ctera-Insights-Signature"
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LONGEST_WAIT_S: Final = 60.0
+
+
+class _NotNow(Exception):  # never leaves this module
+    """The receiver did not answer, or asks to try again."""
+
+    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
+async def post(
+    url: str,
+    alerts: Alerts,
+    *,
+    secret: str | None = None,
+    attempts: int = 5,
+    timeout_s: float = 10.0,
+    first_wait_s: float = 1.0,
+) -> int:
+    """POST alerts as JSON to a receiver; nothing is sent when there are none.
+
+    The body holds ``subject``, ``text`` (as chat receivers show it), ``sensitivity``, ``period`` and
+    ``alerts``. The header ``Idempotency-Key`` is the same for the same alerts. With a secret,
+    ``X-Ctera-Insights-Signature`` carries ``sha256=`` and the HMAC-SHA256 of the body in hex. No answer, 408,
+    425, 429 and 5xx are tried again, with exponentially growing waits with jitter, or as long as
+    ``Retry-After`` asks (at most a minute). The URL may be a secret itself: messages name its host only.
+
+    Args:
+        url: http or https.
+        alerts: what to send.
+        secret: key of the signature.
+        attempts: at most so many requests.
+        timeout_s: for one request.
+        first_wait_s: before the second attempt, at most.
+
+    Returns:
+        The HTTP status of the receiver; 0 when there was nothing to send.
+
+    Raises:
+        UsageError: the URL is none.
+        WebhookFailed: the receiver refused, or could not be reached in all attempts.
+    """
+    from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError("A webhook is an http or https URL")
+    if not alerts:
+        return 0
+    body = json.dumps(alerts.as_dict(), ensure_ascii=False).encode()
+    headers = {
+        "Content-Type": "application/json",
+        "Idempotency-Key": sha256("\n".join(alert.id for alert in alerts).encode()).hexdigest()[:32],
+    }
+    if secret:
+        headers[SIGNATURE_HEADER] = "sha256=" + hmac.new(secret.encode(), body, sha256).hexdigest()
+    jitter = wait_random_exponential(multiplier=first_wait_s, max=_LONGEST_WAIT_S)
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after_s if isinstance(error, _NotNow) else None
+        return jitter(state) if asked is None else min(asked, _LONGEST_WAIT_S)
+
+    try:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(_NotNow), stop=stop_after_attempt(attempts), wait=wait, reraise=True
+        ):
+            with attempt:
+                return await _once(url, body, headers, timeout_s)
+    except _NotNow as error:
+        raise WebhookFailed(
+            f"{parts.hostname} did not take the alerts in {attempts} attempts: {error}"
+        ) from None
+    raise AssertionError("the attempts ended without an answer or an error")
+
+
+def post_sync(url: str, alerts: Alerts, *, secret: str | None = None, attempts: int = 5) -> int:
+    """:func:`post` as a plain call, in a script and in a notebook."""
+    return run(post(url, alerts, secret=secret, attempts=attempts))
+
+
+async def _once(url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> int:
+    import aiohttp
+
+    host = urlsplit(url).hostname
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s)) as session,
+            session.post(url, data=body, headers=headers, allow_redirects=False) as response,
+        ):
+            status = response.status
+            retry_after = response.headers.get("Retry-After", "")
+    except TimeoutError:
+        raise _NotNow(f"no answer in {timeout_s:g} s") from None
+    except aiohttp.ClientError as error:
+        raise _NotNow(type(error).__name__) from None
+    if status in _PASSING:
+        asked = float(retry_after) if retry_after.isdigit() else None
+        raise _NotNow(f"HTTP {status}", asked)
+    if not 200 <= status < 300:
+        raise WebhookFailed(f"{host} refused the alerts with HTTP {status}")
+    return status

@@ -1,0 +1,112 @@
+"""The webhook: a real receiver gets each alert once, signed, however often it stumbles."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from ctera_insights.errors import UsageError, WebhookFailed
+from ctera_insights.insights.alerts import Alert, Alerts
+from ctera_insights.insights.webhook import SIGNATURE_HEADER, post
+
+HOUR = datetime(2026, 1, 1, 9, tzinfo=UTC)
+ALERTS = Alerts(
+    [
+        Alert(
+            "mass_deletion",
+            "Mass deletion",
+            "many files went",
+            "deletion(s)",
+            "Projects 📣",
+            HOUR,
+            HOUR,
+            700,
+            2.0,
+            31.0,
+        )
+    ],
+    sensitivity=1.0,
+)
+
+
+@pytest.fixture
+async def receiver():
+    answers: list[web.Response | str] = []
+    got: list[tuple[dict[str, str], bytes]] = []
+
+    async def take(request: web.Request) -> web.StreamResponse:
+        got.append((dict(request.headers), await request.read()))
+        answer = answers.pop(0) if answers else web.Response(status=204)
+        if answer == "drop":
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        assert isinstance(answer, web.Response)
+        return answer
+
+    app = web.Application()
+    app.router.add_post("/hook/{token}", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook/very-secret-token"
+    yield url, answers, got
+    await runner.cleanup()
+
+
+async def test_the_receiver_gets_the_alerts_signed(receiver: Any):
+    url, _, got = receiver
+    assert await post(url, ALERTS, secret="key") == 204
+    headers, body = got[0]
+    assert headers["Content-Type"] == "application/json"
+    assert headers[SIGNATURE_HEADER] == "sha256=" + hmac.new(b"key", body, sha256).hexdigest()
+    assert "Projects 📣" in body.decode()
+
+
+async def test_a_stumbling_receiver_is_asked_again_with_the_same_key(receiver: Any):
+    url, answers, got = receiver
+    answers += [web.Response(status=503), "drop", web.Response(status=429, headers={"Retry-After": "0"})]
+    assert await post(url, ALERTS, first_wait_s=0.01) == 204
+    assert len(got) == 4
+    assert len({headers["Idempotency-Key"] for headers, _ in got}) == 1
+
+
+async def test_a_refusal_is_final_and_the_message_keeps_the_url_secret(receiver: Any):
+    url, answers, got = receiver
+    answers += [web.Response(status=403)]
+    with pytest.raises(WebhookFailed, match="HTTP 403") as failure:
+        await post(url, ALERTS, first_wait_s=0.01)
+    assert len(got) == 1
+    assert "very-secret-token" not in str(failure.value)
+
+
+async def test_a_redirect_is_not_followed(receiver: Any):
+    url, answers, got = receiver
+    answers += [web.Response(status=302, headers={"Location": url})]
+    with pytest.raises(WebhookFailed, match="HTTP 302"):
+        await post(url, ALERTS)
+    assert len(got) == 1
+
+
+async def test_attempts_end(receiver: Any):
+    url, answers, _ = receiver
+    answers += [web.Response(status=500) for _ in range(3)]
+    with pytest.raises(WebhookFailed, match="in 3 attempts: HTTP 500"):
+        await post(url, ALERTS, attempts=3, first_wait_s=0.01)
+
+
+async def test_nothing_is_sent_when_all_is_quiet(receiver: Any):
+    url, _, got = receiver
+    assert await post(url, Alerts([], sensitivity=1)) == 0
+    assert got == []
+
+
+async def test_what_is_no_url_is_refused():
+    with pytest.raises(UsageError):
+        await post("ftp://x", ALERTS)
