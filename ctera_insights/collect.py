@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 PAGE_EVENTS: Final = 2000
 PAGES_AHEAD: Final = 2
 """Pages read from the Portal that wait to be decoded."""
+ASK_ONCE_S: Final = 0.5
+"""How long the Portal may think about whether there is more, before a drain counts as caught up."""
 EMPTY_COMMIT_S: Final = 60.0
 """A cursor that moved without events is committed this often at the most."""
 
@@ -42,7 +44,9 @@ class Notifications(Protocol):
         """One page as it came over the wire."""
         ...
 
-    async def wait_for_changes(self, cursor: str, folder_ids: Sequence[int]) -> bool:
+    async def wait_for_changes(
+        self, cursor: str, folder_ids: Sequence[int], timeout_s: float | None = None
+    ) -> bool:
         """Long-poll: whether something is listable behind the cursor."""
         ...
 
@@ -231,10 +235,12 @@ class Collector:
                 body = await self._notifications.list_raw(cursor, self._folder_ids, PAGE_EVENTS)
                 cursor, more = peek(body)
                 pages.put_nowait(body)
+                # The end of an inventory is not the end of the feed: the long-poll knows what came since.
+                patience_s = None if self._follow else ASK_ONCE_S
                 while not more:
-                    if not self._follow:
+                    more = await self._notifications.wait_for_changes(cursor, self._folder_ids, patience_s)
+                    if not more and not self._follow:
                         return
-                    more = await self._notifications.wait_for_changes(cursor, self._folder_ids)
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
@@ -261,13 +267,15 @@ class Collector:
                         await self._decode(batch, body)
                         free.release()
                         due = self._is_full(batch, writer.position.phase)
-                if due and self._is_news(batch, writer):
+                if not due:
+                    continue
+                if self._is_news(batch, writer):
                     if committing:
                         await asyncio.shield(committing)
                     committing = asyncio.create_task(self._commit(writer, batch), name="commit")
                     if batch.caught_up:  # what follows may belong to the next phase
                         await asyncio.shield(committing)
-                    batch = _Batch()
+                batch = _Batch()
         finally:
             if committing:
                 await asyncio.shield(committing)
