@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ctera_insights.simulator.sources.base import Source
+    from ctera_insights.simulator.sources.directory import DirectorySource
     from ctera_insights.simulator.sources.git import GitSource
 
-__all__ = ["GitSource", "Source"]
+__all__ = ["DirectorySource", "GitSource", "Source"]
 
-_HOMES = {"GitSource": "git", "Source": "base"}
+_HOMES = {"DirectorySource": "directory", "GitSource": "git", "Source": "base"}
 
 
 def __getattr__(name: str) -> Any:
