@@ -130,11 +130,16 @@ class Feed:
         Raises:
             ValueError: when the guid carries no usable number.
         """
-        ordinal = int(entry["guid"].rpartition(":")[2])
-        raw = msgspec.json.encode(entry)
-        position = self._spool.append(
-            raw, ordinal=ordinal, folder=entry.get("folder_id"), gone=bool(entry.get("deleted"))
+        return self.publish_encoded(
+            msgspec.json.encode(entry),
+            ordinal=int(entry["guid"].rpartition(":")[2]),
+            folder_id=entry.get("folder_id"),
+            deleted=bool(entry.get("deleted")),
         )
+
+    def publish_encoded(self, raw: bytes, *, ordinal: int, folder_id: int | None, deleted: bool) -> int:
+        """Append a state that is JSON already; as :meth:`publish`, which says what the arguments are."""
+        position = self._spool.append(raw, ordinal=ordinal, folder=folder_id, gone=deleted)
         if self._waiters:
             self._wake()
         return position

@@ -250,8 +250,8 @@ class SimulatedPortal:
 
     async def _stop_listening(self) -> None:
         if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await runner.cleanup()
+            await self._runner.cleanup()
+            self._runner = None
 
     async def _end(self) -> None:
         for task in list(self._tasks):

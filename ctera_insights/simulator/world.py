@@ -460,7 +460,7 @@ def printable(name: str) -> str:
 
 def timestamp(moment: datetime) -> str:
     """Write a time as the wire does: UTC, ``Z``, a fraction only when there is one."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    return moment.astimezone(UTC).isoformat()[: -len("+00:00")] + "Z"
 
 
 def _moment(given: datetime | None, otherwise: datetime | None = None) -> datetime:

@@ -299,6 +299,40 @@ def test_the_log_is_everything_in_order() -> None:
     assert len(list(feed.log(10, 20))) == 10
 
 
+def test_readers_and_publishers_do_not_disturb_each_other() -> None:
+    """Several threads each: every reader gets every state once, in order."""
+    feed = Feed(inventory="start")
+    publishers, states = 3, 4000
+    done = threading.Event()
+
+    def publish(number: int) -> None:
+        for version in range(states):
+            feed.publish(entry(number + 1, folder=number, version=version))
+
+    def read_all(ids: tuple[int, ...], into: list[Any]) -> None:
+        cursor, last = None, False
+        while not last:
+            last = done.is_set()
+            answer = page(feed, cursor, ids, 97)
+            into += [(each["folder_id"], each["version"]) for each in answer["entries"]]
+            cursor, last = answer["cursor"], last and not answer["has_more"]
+
+    feed.publish(entry(1, folder=9, version=0))
+    seen: list[list[Any]] = [[], []]
+    readers = [threading.Thread(target=read_all, args=(ids, seen[i])) for i, ids in enumerate([(), (1,)])]
+    writers = [threading.Thread(target=publish, args=(number,)) for number in range(publishers)]
+    for thread in [*readers, *writers]:
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    for thread in readers:
+        thread.join()
+    for number in range(publishers):
+        assert [v for folder, v in seen[0] if folder == number] == list(range(states))
+    assert seen[1] == [(1, version) for version in range(states)]
+
+
 async def test_a_long_poll_answers_at_once_when_something_is_listable() -> None:
     """Without waiting for its time."""
     feed = Feed()

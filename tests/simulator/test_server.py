@@ -232,6 +232,20 @@ async def test_more_cloud_folders_than_allowed_are_refused_in_the_portals_words(
         assert body["details"] == [{"field": "folder_ids", "error": "size must be between 0 and 50"}]
 
 
+async def test_a_page_may_be_large() -> None:
+    """As large as asked for; with cut bodies too."""
+    world = World(Feed())
+    root = world.cloud_folder("Projects")
+    for number in range(12_000):
+        world.create(root, f"a file with quite a long name, number {number}.txt")
+    async with SimulatedPortal(world, faults="cut:limit=1") as portal, browser(portal) as session:
+        await login(portal, session)
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await listed(session, max_results=12_000)
+        _, page = await listed(session, max_results=12_000)
+        assert (len(page["entries"]), page["has_more"]) == (12_000, True)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
