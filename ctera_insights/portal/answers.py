@@ -104,7 +104,7 @@ def _v2_message(data: Any) -> str:
     details = data.get("details")
     for detail in details if isinstance(details, list) else []:
         if isinstance(detail, dict) and isinstance(detail.get("error"), str):
-            field = f"{detail['field']} " if isinstance(detail.get("field"), str) else ""
+            field = f"{detail['field']}: " if isinstance(detail.get("field"), str) else ""
             said = f"{said}; {field}{detail['error']}" if said else f"{field}{detail['error']}"
     return said
 

@@ -42,7 +42,7 @@ _EARLY_PAUSE_S: Final = 0.1
 _EARLY_PAUSE_CAP_S: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class EventPage:
     """One page of the feed.
 
@@ -57,6 +57,9 @@ class EventPage:
     cursor: str
     has_more: bool
     rejects: list[Reject]
+
+    def __repr__(self) -> str:
+        return f"EventPage({len(self)} entries, {len(self.rejects)} rejects, has_more={self.has_more})"
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.entries)

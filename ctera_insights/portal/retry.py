@@ -97,6 +97,9 @@ class RetryPolicy:
             if on_retry is not None:
                 on_retry(error, wait_s)
 
+        async def attempt() -> T:  # tenacity awaits coroutine functions only, not what returns an awaitable
+            return await function()
+
         retrying = AsyncRetrying(
             retry=retry_if_exception(
                 lambda error: (
@@ -108,7 +111,7 @@ class RetryPolicy:
             before_sleep=tell,
             reraise=True,
         )
-        return await retrying(function)
+        return await retrying(attempt)
 
     def _stop(self) -> stop_base:
         stops: list[stop_base] = []

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ctera_insights.portal.tls import TLSOptions
 
+_PROXY_WANTS_LOGIN: Final = 407
 USER_AGENT: Final = f"ctera-insights/{ctera_insights.__version__} aiohttp/{aiohttp.__version__}"
 
 
@@ -143,9 +144,13 @@ class Transport:
             raise UsageError("The client is closed: use it inside `async with`, or call login() first.")
         what = f"{request.method} {self.base}{request.path}"
         try:
-            return await self._send(self._http, request, cookies, what)
+            answer = await self._send(self._http, request, cookies, what)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             failure = _failure(error, what, self.base)
+        else:
+            if answer.status != _PROXY_WANTS_LOGIN:
+                return answer
+            failure = _refused_by_proxy(_PROXY_WANTS_LOGIN, "Proxy Authentication Required", self.base)
         # Raised out here, without the original as context: its frames hold cookies and passwords.
         raise failure
 
@@ -224,12 +229,16 @@ def _failure(error: Exception, what: str, base: URL) -> PortalError:
     if (tls := _tls_error(error)) is not None:
         return TLSFailed(_tls_text(tls, what, base))
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        text = f"The proxy refused the way to {base}: HTTP {error.status} {error.message}."
-        if error.status in (403, 407):
-            return PortalRefused(f"{text} Check the proxy and its credentials.", status=error.status)
-        return PortalUnreachable(text)
+        return _refused_by_proxy(error.status, error.message, base)
     kind, text = next((kind, text) for fits, kind, text in _FAILURES if isinstance(error, fits))
     return kind(text.format(what=what, base=base, reason=_reason(error)))
+
+
+def _refused_by_proxy(status: int, words: str, base: URL) -> PortalError:
+    text = f"The proxy refused the way to {base}: HTTP {status} {words}."
+    if status in (403, _PROXY_WANTS_LOGIN):
+        return PortalRefused(f"{text} Check the proxy and its credentials.", status=status)
+    return PortalUnreachable(text)
 
 
 def _reason(error: Exception) -> str:
@@ -250,11 +259,12 @@ def _tls_error(error: BaseException) -> ssl.SSLError | None:
 def _chain(error: BaseException) -> Iterator[BaseException]:
     step: BaseException | None = error
     while step is not None:
-        yield step
+        # aiohttp's TLS errors are SSLErrors too, but only the one within tells the reason.
         for name in ("certificate_error", "os_error"):
             inner = getattr(step, name, None)
             if isinstance(inner, BaseException):
                 yield inner
+        yield step
         step = step.__cause__ or step.__context__
 
 

@@ -94,7 +94,7 @@ def test_401_means_that_the_session_is_gone():
         (b'{"status":400,"msg":"Validation failed"}', "Validation failed"),
         (
             b'{"msg":"Invalid","details":[{"field":"folder_ids","error":"size must be between 0 and 50"}]}',
-            "Invalid; folder_ids size must be between 0 and 50",
+            "Invalid; folder_ids: size must be between 0 and 50",
         ),
         (b'{"details":[{"error":"a"},{"error":7},null,{"error":"b"}]}', "a; b"),
         (b'{"msg":7,"error":"Bad Request","details":"x"}', "Bad Request"),
