@@ -133,3 +133,169 @@ def quarantine_schema() -> pa.Schema:
             pa.field("collected_on", pa.date32()),
         ]
     )
+
+
+def activity_schema() -> pa.Schema:
+    """Schema of ``activity``: each observed state, by what it changed. Sizes in bytes, times in UTC.
+
+    ========================  =====================================================================
+    ``feed``, ``seq``         the raw event; ``seq`` is null for a deletion inferred by a resync
+    ``at``                    when it happened: ``portal_modified_date``, or else ``collected_at``
+    ``collected_at``          when the batch was sealed
+    ``phase``                 ``baseline`` (first inventory) or ``live``
+    ``op``                    ``created``, ``modified``, ``renamed``, ``moved``, ``deleted``, ``restored``,
+                              ``acl_changed`` or ``unchanged``
+    ``type`` … ``folder_id``  the object
+    ``cloud_folder``          name of the cloud folder then; null where it is unknown
+    ``path``                  ``<cloud folder>/dir/…/name`` then; begins with ``?`` where it is unknown
+    ``old_path``              the path before, where name or directory changed
+    ``extension``             of a file: lower case, without a dot, empty when there is none
+    ``depth``                 directories above: 0 is the cloud folder itself
+    ``size``, ``size_delta``  after the change, and by how much a file's size changed; folders have no delta
+    ``deleted``               whether the object is gone
+    ``acl_changed``           whether the security descriptor changed; then ``acl`` and ``old_acl`` hold it
+    ``parent_guid``, ``id``   the directory (``old_parent_guid`` where it changed); the key of Direct IO
+    ``epoch``, ``batch``      as in ``events``
+    ``pos``                   place in the order of changes: ``seq``, put right within a batch
+    ``missing``               guid of the nearest unknown directory in ``path``; ``old_missing`` likewise
+    ========================  =====================================================================
+    """
+    import pyarrow as pa
+
+    time = pa.timestamp("us", "UTC")
+    return pa.schema(
+        [
+            pa.field("feed", pa.string()),
+            pa.field("seq", pa.int64()),
+            pa.field("at", time),
+            pa.field("collected_at", time),
+            pa.field("phase", pa.string()),
+            pa.field("op", pa.string()),
+            pa.field("type", pa.string()),
+            pa.field("guid", pa.string()),
+            pa.field("folder_id", pa.int64()),
+            pa.field("cloud_folder", pa.string()),
+            pa.field("path", pa.string()),
+            pa.field("old_path", pa.string()),
+            pa.field("name", pa.string()),
+            pa.field("extension", pa.string()),
+            pa.field("depth", pa.int32()),
+            pa.field("size", pa.int64()),
+            pa.field("size_delta", pa.int64()),
+            pa.field("deleted", pa.bool_()),
+            pa.field("file_timestamp", time),
+            pa.field("acl_changed", pa.bool_()),
+            pa.field("parent_guid", pa.string()),
+            pa.field("old_parent_guid", pa.string()),
+            pa.field("id", pa.int64()),
+            pa.field("acl", pa.string()),
+            pa.field("old_acl", pa.string()),
+            pa.field("epoch", pa.int32()),
+            pa.field("batch", pa.int64()),
+            pa.field("pos", pa.int64()),
+            pa.field("missing", pa.string()),
+            pa.field("old_missing", pa.string()),
+        ]
+    )
+
+
+def objects_schema() -> pa.Schema:
+    """Schema of ``objects``: the last states of objects, appended; a row is current unless one replaces it.
+
+    ``rid`` numbers the rows of a feed and ``replaces`` is the ``rid`` of the object's row before, so the
+    current state is the rows that no ``replaces`` names. ``directory`` is the guid by which ``folders`` gives
+    the path: the object's own for a folder, its parent's for a file. ``deleted`` is the object's own
+    tombstone; what went with a folder is found through ``folders.gone_pos``.
+    """
+    import pyarrow as pa
+
+    time = pa.timestamp("us", "UTC")
+    return pa.schema(
+        [
+            pa.field("feed", pa.string()),
+            pa.field("folder_id", pa.int64()),
+            pa.field("guid", pa.string()),
+            pa.field("type", pa.string()),
+            pa.field("name", pa.string()),
+            pa.field("extension", pa.string()),
+            pa.field("parent_guid", pa.string()),
+            pa.field("directory", pa.string()),
+            pa.field("size", pa.int64()),
+            pa.field("deleted", pa.bool_()),
+            pa.field("file_timestamp", time),
+            pa.field("portal_modified_date", time),
+            pa.field("first_seen_at", time),
+            pa.field("id", pa.int64()),
+            pa.field("acl", pa.string()),
+            pa.field("gvsn", pa.string()),
+            pa.field("batch", pa.int64()),
+            pa.field("pos", pa.int64()),
+            pa.field("rid", pa.int64()),
+            pa.field("replaces", pa.int64()),
+        ]
+    )
+
+
+def folders_schema() -> pa.Schema:
+    """Schema of ``folders``: directories with their current paths, appended like :func:`objects_schema`.
+
+    ``rooted`` tells a cloud folder's root from a folder whose parent is not known. ``deleted_pos`` is the
+    ``pos`` at which the folder itself was deleted, ``gone_pos`` the latest such ``pos`` of the folder and all
+    above it: what was last seen before it is gone with it. ``missing`` is the guid of the nearest unknown
+    directory above.
+    """
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field("feed", pa.string()),
+            pa.field("folder_id", pa.int64()),
+            pa.field("guid", pa.string()),
+            pa.field("name", pa.string()),
+            pa.field("parent_guid", pa.string()),
+            pa.field("cloud_folder", pa.string()),
+            pa.field("path", pa.string()),
+            pa.field("depth", pa.int32()),
+            pa.field("rooted", pa.bool_()),
+            pa.field("deleted_pos", pa.int64()),
+            pa.field("gone_pos", pa.int64()),
+            pa.field("missing", pa.string()),
+            pa.field("batch", pa.int64()),
+            pa.field("rid", pa.int64()),
+            pa.field("replaces", pa.int64()),
+        ]
+    )
+
+
+def observations_schema() -> pa.Schema:
+    """Schema of ``observations``: what was learned beside the feed, and kept: the feed will not repeat it.
+
+    ``kind`` is ``ancestor`` (a folder as the Portal's ``ancestors`` gave it), ``unknown`` (the Portal knows
+    no such folder) or ``inventory`` (the inventory of ``epoch`` was complete at ``batch``). An answer counts
+    as the folder's first state; ``batch`` and ``pos`` tell behind which event of the feed it was given.
+    """
+    import pyarrow as pa
+
+    time = pa.timestamp("us", "UTC")
+    return pa.schema(
+        [
+            pa.field("feed", pa.string()),
+            pa.field("kind", pa.string()),
+            pa.field("epoch", pa.int32()),
+            pa.field("batch", pa.int64()),
+            pa.field("pos", pa.int64()),
+            pa.field("observed_at", time),
+            pa.field("folder_id", pa.int64()),
+            pa.field("guid", pa.string()),
+            pa.field("type", pa.string()),
+            pa.field("name", pa.string()),
+            pa.field("parent_guid", pa.string()),
+            pa.field("deleted", pa.bool_()),
+            pa.field("file_timestamp", time),
+            pa.field("portal_modified_date", time),
+            pa.field("id", pa.int64()),
+            pa.field("size", pa.int64()),
+            pa.field("acl", pa.string()),
+            pa.field("gvsn", pa.string()),
+        ]
+    )

@@ -1,0 +1,171 @@
+"""Paths for notebooks: all above one event, and paths for many, from the lake alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ctera_insights import plain
+from ctera_insights.activity.relations import EXTENSION, IN_PATH, run, sql
+from ctera_insights.activity.store import connection
+from ctera_insights.activity.views import derived_sources, derived_views
+from ctera_insights.errors import AncestorsNotFound, UsageError
+from ctera_insights.model import WIRE_FIELDS, Event
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
+
+    from ctera_insights.activity.ask import Ancestors
+    from ctera_insights.lake import Lake
+
+_NEEDED = ("folder_id", "name", "type", "parent_guid")
+_ADDED = ("path", "cloud_folder", "extension")
+Events = TypeVar("Events", "pd.DataFrame", "pa.Table", "duckdb.DuckDBPyRelation")
+
+
+async def ancestors_async(
+    lake: Lake, event: Event | Mapping[str, Any] | tuple[int, str], ask: Ancestors | None = None
+) -> list[Event]:
+    """The object of an event with all above it as they are now: the cloud folder first, the object last.
+
+    Args:
+        lake: an enriched lake.
+        event: an event, a row of ``events``, ``activity`` or ``objects``, or ``(folder_id, guid)``.
+        ask: asks the Portal when the lake does not know the way up; see
+            :func:`ctera_insights.activity.enrich_lake`.
+
+    Raises:
+        AncestorsNotFound: a directory on the way up is unknown, to the Portal as well if it was asked.
+
+    Example:
+        >>> "/".join(event.name for event in await ancestors(lake, event))  # doctest: +SKIP
+        'Projects/2026/plan.docx'
+    """
+    folder_id, guid = _key(event)
+    try:
+        return await asyncio.to_thread(_ancestors, lake, folder_id, guid, event)
+    except AncestorsNotFound:
+        if ask is None:
+            raise
+    return list(await ask(folder_id, guid))
+
+
+def ancestors(
+    lake: Lake, event: Event | Mapping[str, Any] | tuple[int, str], ask: Ancestors | None = None
+) -> list[Event]:
+    """The plain face of :func:`ancestors_async`, in scripts and notebooks alike."""
+    if ask is None:
+        return _ancestors(lake, *_key(event), event)
+    return plain.run(ancestors_async(lake, event, ask))
+
+
+def _key(event: Event | Mapping[str, Any] | tuple[int, str]) -> tuple[int, str]:
+    if isinstance(event, tuple):
+        return event
+    if isinstance(event, Event):
+        folder_id, guid = event.folder_id, event.guid
+    else:  # a mapping, or a row of a frame, which is indexed like one
+        folder_id, guid = event["folder_id"], event["guid"]
+    if folder_id is None or guid is None:
+        raise UsageError("The event tells no folder_id or no guid, so nothing above it can be found.")
+    return int(folder_id), str(guid)
+
+
+def _ancestors(
+    lake: Lake, folder_id: int, guid: str, event: Event | Mapping[str, Any] | tuple[int, str]
+) -> list[Event]:
+    with connection() as con:
+        _attach_views(con, lake)
+        rows = run(con, sql("lineage"), {"folder_id": folder_id, "guid": guid})
+        if not rows and isinstance(event, Event) and event.parent_guid is not None:
+            # Not in the lake yet: it goes behind its directory.
+            above = _ancestors(lake, folder_id, event.parent_guid, (folder_id, event.parent_guid))
+            return [*above, event]
+    lineage = [Event(**dict(zip(_LINEAGE, row, strict=True))) for row in rows]
+    if not rows or lineage[0].parent_guid is not None or (lineage[0].type == "file"):
+        raise AncestorsNotFound(
+            f"{lake.uri} does not know all directories above {guid} of cloud folder {folder_id}. "
+            "Enrich it with a Portal to ask, or collect it from the beginning."
+        )
+    return lineage
+
+
+_LINEAGE = tuple(name for name in WIRE_FIELDS if name not in {"virtual_portal_id", "gvsn"})
+
+
+async def enrich_async(lake: Lake, events: Events) -> Events:
+    """Add the columns ``path``, ``cloud_folder`` and ``extension`` to events, in bulk.
+
+    Rows that carry ``feed`` and ``seq``, as those of ``events`` do, get the path as it was at the event;
+    others are placed in the tree as it is now, by ``folder_id``, ``parent_guid`` and ``name``. A path begins
+    with ``?`` where a directory is unknown.
+
+    Args:
+        lake: an enriched lake.
+        events: a pandas frame, an Arrow table or a DuckDB relation with at least the columns ``folder_id``,
+            ``name``, ``type`` and ``parent_guid``.
+
+    Returns:
+        The same rows in the same order, as the same kind of thing.
+
+    Raises:
+        UsageError: a column is missing.
+
+    Example:
+        >>> enrich(lake, insights.sql("SELECT * FROM events").df())  # doctest: +SKIP
+    """
+    return await asyncio.to_thread(enrich, lake, events)
+
+
+def enrich(lake: Lake, events: Events) -> Events:
+    """The plain face of :func:`enrich_async`, in scripts and notebooks alike."""
+    import duckdb
+    import pyarrow as pa
+
+    if isinstance(events, pa.Table):
+        return _enriched(lake, events)
+    if isinstance(events, duckdb.DuckDBPyRelation):
+        table = _enriched(lake, events.to_arrow_table())
+        return duckdb.from_arrow(table)
+    table = _enriched(lake, pa.Table.from_pandas(events, preserve_index=False))
+    return events.assign(**{name: table[name].to_pandas().to_numpy() for name in _ADDED})
+
+
+def _enriched(lake: Lake, events: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    lacking = [name for name in _NEEDED if name not in events.column_names]
+    if lacking:
+        raise UsageError(
+            f"The events lack {', '.join(lacking)}; to find their paths they need {', '.join(_NEEDED)}."
+        )
+    known = {"feed", "seq"} <= set(events.column_names)
+    columns = [*_NEEDED, *(("feed", "seq") if known else ())]
+    asked = events.select(columns).append_column("row", pa.array(range(len(events)), pa.int64()))
+    with connection() as con:
+        _attach_views(con, lake)
+        con.register("asked", asked)
+        found = con.sql(
+            sql("enrich").format(
+                told="activity" if known else "(SELECT NULL::VARCHAR AS path, NULL::VARCHAR AS cloud_folder)",
+                same="a.feed = e.feed AND a.seq = e.seq" if known else "false",
+                name=IN_PATH.format(name="e.name"),
+                extension=EXTENSION.format(folder="e.type <> 'file'", name="e.name"),
+            )
+        ).to_arrow_table()
+    result = events.select([name for name in events.column_names if name not in _ADDED])
+    for name in _ADDED:
+        result = result.append_column(name, found[name])
+    return result
+
+
+def _attach_views(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    sources = derived_sources(lake)
+    for source in sources.values():
+        if source.dataset is not None:
+            con.register(source.name, source.dataset)
+    for name, select in derived_views(lake, sources).items():
+        run(con, f"CREATE TEMP VIEW {name} AS {select}")

@@ -1,0 +1,1 @@
+SELECT {columns} FROM {rows} ORDER BY "at", pos, guid

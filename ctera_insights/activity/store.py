@@ -1,0 +1,177 @@
+"""The derived tables of a lake: where each feed stands, what they hold of it, and the commit of a step."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ctera_insights import model
+from ctera_insights.activity.engine import Before, Derived, Step
+from ctera_insights.activity.relations import attach, current, files_of, literal, one, run, sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import duckdb
+
+    from ctera_insights.lake import DataFile, Lake, Table
+
+DERIVED: Final = ("activity", "objects", "folders")
+"""The derived tables, in the order in which a step is committed to them."""
+MEMORY_LIMIT: Final = "1500MB"
+"""What DuckDB may hold before it goes to disk."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The derived tables of a lake, and the stored answers, which are raw truth and never dropped."""
+
+    activity: Table
+    objects: Table
+    folders: Table
+    observations: Table
+
+    @property
+    def derived(self) -> tuple[Table, Table, Table]:
+        """The derived ones, in the order of commits."""
+        return self.activity, self.objects, self.folders
+
+    @property
+    def all(self) -> tuple[Table, ...]:
+        """The derived ones and the stored answers."""
+        return (*self.derived, self.observations)
+
+
+def tables(lake: Lake, *, under: str = "") -> Tables:
+    """The derived tables of a lake, which need not exist.
+
+    Args:
+        lake: the lake.
+        under: directory for the derived ones, when they are built beside those in use.
+    """
+    state = ("feed", "batch", "rid", "replaces")
+    return Tables(
+        activity=lake.table(
+            f"{under}activity",
+            model.activity_schema(),
+            sort_by=("at",),
+            statistics=("feed", "seq", "batch", "at", "missing", "old_missing"),
+            dictionary=(
+                "feed", "phase", "op", "type", "cloud_folder", "extension", "parent_guid", "acl", "old_acl",
+                "missing", "old_missing",
+            ),
+        ),
+        objects=lake.table(
+            f"{under}objects",
+            model.objects_schema(),
+            statistics=state,
+            dictionary=("feed", "type", "extension", "parent_guid", "directory", "acl"),
+        ),
+        folders=lake.table(
+            f"{under}folders",
+            model.folders_schema(),
+            statistics=state,
+            dictionary=("feed", "parent_guid", "cloud_folder", "missing"),
+        ),
+        observations=lake.table("observations", model.observations_schema(), statistics=("feed", "batch")),
+    )  # fmt: skip
+
+
+def app_id(feed: str) -> str:
+    """The Delta application under which a feed's progress is kept."""
+    return f"activity:{feed}"
+
+
+def watermark(tables: Tables, feed: str) -> int:
+    """The last batch of a feed that is in all derived tables; 0 before the first."""
+    return tables.folders.transaction(app_id(feed)) or 0
+
+
+@contextlib.contextmanager
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection of bounded memory, which spills to a directory of its own."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="ctera-insights-") as spill:
+        con = duckdb.connect(
+            config={
+                "memory_limit": MEMORY_LIMIT,
+                "temp_directory": spill,
+                "preserve_insertion_order": False,
+            }
+        )
+        try:
+            con.execute("SET TimeZone = 'UTC'")
+            con.execute("SET enable_progress_bar = false")
+            yield con
+        finally:
+            con.close()
+
+
+def before(
+    con: duckdb.DuckDBPyConnection, lake: Lake, tables: Tables, feed: str, low: int, high: int
+) -> Before:
+    """What the engine reads for the batches after ``low`` up to ``high``."""
+    raw = [file for file in files_of(lake.events.snapshot().files, feed, high) if _reaches(file, low)]
+    observe(con, tables, feed)
+    objects, objects_rid = _state(con, tables.objects, feed, low)
+    folders, folders_rid = _state(con, tables.folders, feed, low)
+    return Before(
+        events=attach(con, lake.events, raw, "raw_files"),
+        objects=objects,
+        folders=folders,
+        objects_rid=objects_rid,
+        folders_rid=folders_rid,
+    )
+
+
+def _reaches(file: DataFile, low: int) -> bool:
+    highest = file.max.get("batch")
+    return highest is None or highest > low
+
+
+def _state(con: duckdb.DuckDBPyConnection, table: Table, feed: str, through: int) -> tuple[str, int]:
+    """SQL of the current rows of a feed as of a batch, and the highest ``rid`` among them."""
+    files = files_of(table.snapshot().files, feed, through)
+    rows = attach(con, table, files, f"{table.name}_files")
+    mine = f"(SELECT * FROM {rows} WHERE feed = {literal(feed)} AND batch <= {through})"  # noqa: S608 - our names
+    return current(mine), int(one(con, f"SELECT coalesce(max(rid), 0) FROM {mine}")[0])  # noqa: S608 - our names
+
+
+def observe(con: duckdb.DuckDBPyConnection, tables: Tables, feed: str) -> None:
+    """Put the Portal's stored answers about folders of a feed on the connection, as table ``observed``."""
+    files = files_of(tables.observations.snapshot().files, feed)
+    rows = attach(con, tables.observations, files, "observation_files")
+    run(
+        con,
+        sql("observed").format(rows=rows),
+        {"feed": feed},
+    )
+
+
+def commit(tables: Tables, step: Step, derived: Derived) -> None:
+    """Add a step to each derived table that lacks it, durably and fenced.
+
+    Raises:
+        StoreFenced: another process committed the step first; nothing was written twice.
+        StoreUnwritable: the file system refused.
+    """
+    name = app_id(step.feed)
+    for table, rows in zip(tables.derived, (derived.activity, derived.objects, derived.folders), strict=True):
+        if (table.transaction(name) or 0) < step.high:
+            table.append(
+                [rows] if len(rows) else [],
+                app_id=name,
+                version=step.high,
+                metadata={"feed": step.feed, "batch": str(step.high)},
+                stem=table.name,
+            )
+
+
+def create(tables: Sequence[Table]) -> None:
+    """Create the tables that are not there, and remove what a killed writer left half written."""
+    for table in tables:
+        table.create()
+        table.place.clear_staging(table.name)
