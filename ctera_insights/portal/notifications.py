@@ -20,7 +20,7 @@ from ctera_insights.errors import (
 from ctera_insights.model import Event
 from ctera_insights.portal.answers import json_body, json_object
 from ctera_insights.portal.pages import Page, Reject, decode_page
-from ctera_insights.portal.service import Service
+from ctera_insights.portal.service import PAGE_SIZE, Service
 from ctera_insights.portal.transport import Request
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PAGE_SIZE: Final = 2000
 _JSON: Final = "application/json"
 _FOLDER_LIMIT: Final = re.compile(r"size must be between (\d+) and (\d+)")
 _CURSOR_STATUSES: Final = frozenset({400, 404, 410, 422})

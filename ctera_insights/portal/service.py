@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger(__name__)
 
+PAGE_SIZE: Final = 2000
+
 _IDLE_PAUSE_S: Final = 0.1
 _IDLE_PAUSE_CAP_S: Final = 5.0
 
@@ -145,7 +147,7 @@ class Service:
                 await asyncio.sleep(pause_s)
                 while not await notifications.wait_for_changes(cursor, ids, retries=retries):
                     pass
-            page = await notifications.page(cursor, ids, retries=retries)
+            page = await notifications.page(cursor, ids, PAGE_SIZE, retries=retries)
             if page.rejects:
                 logger.error(
                     "%d entries of the Portal's page cannot be read and are left out; the first: %s: %r",

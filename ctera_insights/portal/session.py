@@ -212,7 +212,12 @@ class Session:
         """Send the credentials; the cookies of the new session."""
         if self._password is None:
             raise UsageError("Not logged in: call login() first.")
-        form = Secret(urlencode({"j_username": self._user, "j_password": self._password.reveal()}))
+        form = Secret(
+            urlencode(
+                {"j_username": self._user, "j_password": self._password.reveal()},
+                errors="surrogateescape",  # undecodable bytes of an environment variable stay what they were
+            )
+        )
         answer = await self.transport.exchange(Request("POST", self.path("/api/login"), form, _FORM), {})
         if answer.status in (401, 403):
             said = server_message(answer.body)

@@ -121,7 +121,7 @@ class Transport:
             if self.base.scheme == "https":
                 context = await asyncio.to_thread(self._tls.context)
             self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=context, limit=0),
+                connector=aiohttp.TCPConnector(ssl=context),
                 cookie_jar=aiohttp.DummyCookieJar(),  # the session keeps its cookies itself, see session.py
                 headers={"User-Agent": self._user_agent},
             )
