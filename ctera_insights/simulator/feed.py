@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from uuid import uuid4
 
 import msgspec
 import numpy as np
 
-from ctera_insights.simulator.cursors import (
-    INVENTORY,
-    LOG,
-    CursorNotAccepted,
-    Place,
-    decode,
-    encode,
-    feed_tag,
-)
+from ctera_insights.simulator.cursors import INVENTORY, CursorNotAccepted, Place, decode, encode, feed_tag
+from ctera_insights.simulator.history import History
+from ctera_insights.simulator.selection import Selector
 from ctera_insights.simulator.spool import Spool
 
 if TYPE_CHECKING:
@@ -27,13 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ctera_insights.simulator.spool import Positions
+    from ctera_insights.simulator.selection import Selection
 
 Inventory = Literal["start", "now"]
 """What a null cursor lists, see :class:`Feed`."""
-
-_WINDOW: Final = 65_536
-_EXHAUSTED: Final = object()
 
 
 class Disturbance(Protocol):
@@ -52,13 +41,6 @@ class Disturbance(Protocol):
         max_results: int,
     ) -> list[bytes]:
         """Give the entries as the page shall carry them."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Selection:
-    positions: Positions
-    next: Place
-    more: bool
 
 
 class Feed:
@@ -98,14 +80,13 @@ class Feed:
         history: Iterator[object] | None = None,
     ) -> None:
         self.inventory: Inventory = inventory
-        self.history = history
         self.cloud_folders = 0
         self._tag = feed_tag(identity or uuid4().hex)
         self._spool = Spool()
+        self._selector = Selector(self._spool, self._reach)
+        self._history = None if history is None else History(history)
         self._live_from: int | None = None
         self._expired_before = 0
-        self._history_lock = Lock()
-        self._history_error: Exception | None = None
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     def __len__(self) -> int:
@@ -148,6 +129,10 @@ class Feed:
         """Mark the end of the inventory: what was published so far is the state at the start."""
         self._live_from = len(self._spool)
 
+    def continue_with(self, history: History | None) -> None:
+        """Let a history publish more, as far as clients read; ``None`` ends it here."""
+        self._history = history
+
     def hide(self, ordinal: int, *, hidden: bool = True) -> None:
         """Leave an object out of later inventories, as if it were deleted, though no state says so."""
         self._spool.hide(ordinal, hidden=hidden)
@@ -176,19 +161,13 @@ class Feed:
         """
         ids = frozenset(folder_ids)
         place = self._place(cursor, ids)
-        coalesce = disturbance is not None and disturbance.coalesce
-        if place is None:
-            place = self._beginning()
-            selection = (
-                self._select_log(place, ids, max_results, coalesce=coalesce, until=self._live_from)
-                if place.mode == LOG
-                else self._select_inventory(place, ids, max_results)
-            )
-        elif place.mode == INVENTORY:
-            selection = self._select_inventory(place, ids, max_results)
+        until = self._live_from if place is None else self._inventory_end(place)
+        place = place or self._beginning()
+        if place.mode == INVENTORY:
+            selection = self._selector.from_inventory(place, ids, max_results)
         else:
-            until = self._inventory_end(place.position)
-            selection = self._select_log(place, ids, max_results, coalesce=coalesce, until=until)
+            coalesce = disturbance is not None and disturbance.coalesce
+            selection = self._selector.from_log(place, ids, max_results, coalesce=coalesce, until=until)
         if disturbance is None:
             body = self._spool.read(selection.positions)
         else:
@@ -208,7 +187,7 @@ class Feed:
             CursorNotAccepted: as :meth:`page`.
         """
         place, ids = self._place_and_folders(cursor, folder_ids)
-        return self._listable(place, ids)[0]
+        return self._selector.listable(place, ids)[0]
 
     async def wait(self, cursor: str | None, folder_ids: Sequence[int] | None, timeout_s: float) -> bool:
         """Hold until something can be listed after a cursor (true), or the time is over (false).
@@ -224,7 +203,7 @@ class Feed:
             waiter = (loop, published)
             self._waiters.append(waiter)
             try:
-                listable, place = await asyncio.to_thread(self._listable, place, ids)
+                listable, place = await asyncio.to_thread(self._selector.listable, place, ids)
                 if listable:
                     return True
                 async with asyncio.timeout_at(deadline):
@@ -286,92 +265,23 @@ class Feed:
             return Place(len(self._spool), INVENTORY)
         return Place(0)
 
-    def _inventory_end(self, position: int) -> int | None:
-        """Where the inventory ends, for a place before that."""
-        if self.inventory == "start" and self._live_from is not None and position < self._live_from:
+    def _inventory_end(self, place: Place) -> int | None:
+        """Where the inventory ends, for a place within it."""
+        if self.inventory == "start" and self._live_from is not None and place.position < self._live_from:
             return self._live_from
         return None
 
-    def _select_log(
-        self, place: Place, ids: frozenset[int], max_results: int, *, coalesce: bool, until: int | None
-    ) -> _Selection:
-        if not ids and not coalesce:
-            stop = place.position + max(max_results, 0)
-            if until is None:
-                self._reach(stop + 1)
-            end = len(self._spool) if until is None else until
-            stop = min(stop, end)
-            return _Selection(range(place.position, stop), Place(stop), stop < end)
-        found = np.empty(0, np.int64)
-        scanned = place.position
-        while len(found) <= max_results:
-            if until is None:
-                self._reach(scanned + max_results + 1)
-            end = min(len(self._spool) if until is None else until, scanned + _WINDOW)
-            if scanned >= end:
-                return _Selection(found, Place(scanned), more=False)
-            found = np.concatenate((found, self._matching(scanned, end, ids, coalesce=coalesce)))
-            scanned = end
-        kept = found[: max(max_results, 0)]
-        after = int(kept[-1]) + 1 if len(kept) else place.position
-        return _Selection(kept, Place(after), more=True)
-
-    def _select_inventory(self, place: Place, ids: frozenset[int], max_results: int) -> _Selection:
-        found = np.empty(0, np.int64)
-        ordinal: int | None = place.ordinal
-        while ordinal is not None and len(found) <= max_results:
-            positions, ordinal = self._spool.alive(ordinal, _WINDOW, place.position)
-            if ids:
-                positions = positions[np.isin(self._spool.folders(positions), list(ids))]
-            found = np.concatenate((found, positions))
-        if len(found) <= max_results:
-            return _Selection(found, Place(place.position), more=False)
-        kept = found[: max(max_results, 0)]
-        return _Selection(kept, self._place_at(found[len(kept) : len(kept) + 1], place), more=True)
-
     def _disturbed(
-        self, place: Place, selection: _Selection, max_results: int, disturbance: Disturbance
-    ) -> tuple[_Selection, bytes]:
+        self, place: Place, selection: Selection, max_results: int, disturbance: Disturbance
+    ) -> tuple[Selection, bytes]:
         positions = np.asarray(selection.positions, np.int64)
         fitting = disturbance.fit(positions, max_results)
         if fitting < len(positions):
-            following = positions[fitting : fitting + 1]
+            selection = self._selector.cut(selection, fitting, place)
             positions = positions[:fitting]
-            resume = self._place_at(following, place)
-            selection = _Selection(positions, resume, more=True)
         ordinals = self._spool.ordinals(positions)
         entries = disturbance.apply(positions, ordinals, self._spool.read_each(positions), max_results)
         return selection, b",".join(entries)
-
-    def _place_at(self, following: NDArray[np.int64], place: Place) -> Place:
-        """Where the page begins whose first state is given, after a page that began at ``place``."""
-        if place.mode == INVENTORY:
-            return replace(place, ordinal=int(self._spool.ordinals(following)[0]))
-        return Place(int(following[0]))
-
-    def _matching(self, start: int, stop: int, ids: frozenset[int], *, coalesce: bool) -> NDArray[np.int64]:
-        positions = np.arange(start, stop, dtype=np.int64)
-        if ids:
-            positions = positions[np.isin(self._spool.folders(range(start, stop)), list(ids))]
-        if coalesce and len(positions):
-            positions = positions[self._spool.is_latest(positions)]
-        return positions
-
-    def _listable(self, place: Place, ids: frozenset[int]) -> tuple[bool, Place]:
-        """Say whether anything is listable, and where a later look may begin."""
-        if place.mode == INVENTORY:
-            if self._select_inventory(place, ids, 0).more:
-                return True, place
-            place = Place(place.position)
-        scanned = place.position
-        while True:
-            self._reach(scanned + 1)
-            end = min(len(self._spool), scanned + _WINDOW)
-            if scanned >= end:
-                return False, Place(scanned)
-            if not ids or len(self._matching(scanned, end, ids, coalesce=False)):
-                return True, place
-            scanned = end
 
     def _latest_entry(self, guid: str) -> tuple[bytes, dict[str, Any]] | None:
         number = guid.rpartition(":")[2]
@@ -384,16 +294,8 @@ class Feed:
 
     def _reach(self, length: int) -> None:
         """Ask the history for more until the log has a length, or the history ends."""
-        while self.history is not None and len(self._spool) < length:
-            with self._history_lock:
-                if self._history_error is not None:
-                    raise RuntimeError("The source of this feed has failed") from self._history_error
-                try:
-                    if self.history is not None and next(self.history, _EXHAUSTED) is _EXHAUSTED:
-                        self.history = None
-                except Exception as error:
-                    self._history_error = error
-                    raise
+        while self._history is not None and not self._history.ended and len(self._spool) < length:
+            self._history.step()
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, []

@@ -8,7 +8,6 @@ import secrets
 import threading
 from collections import Counter
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import NAMESPACE_URL, uuid5
 
@@ -19,11 +18,13 @@ from ctera_insights.simulator.directio import DirectIOSettings
 from ctera_insights.simulator.directio import add_routes as add_directio_routes
 from ctera_insights.simulator.faults import Faults
 from ctera_insights.simulator.feed import Feed
+from ctera_insights.simulator.history import History
 from ctera_insights.simulator.sessions import Sessions
 from ctera_insights.simulator.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
+    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from ctera_insights.simulator.tls import ServerTLS
 
 _GRACE_S: Final = 0.1
-_END: Final = object()
 
 
 class SimulatedPortal:
@@ -114,7 +114,7 @@ class SimulatedPortal:
         """Requests so far, by endpoint: ``list``, ``longpoll``, ``ancestors``, ``login``, …"""
         self._speed = speed
         self._client_ca_file = client_ca_file
-        self._populated = False
+        self._history: History | None = None
         self._tls: ServerTLS | None = None
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -213,25 +213,16 @@ class SimulatedPortal:
         return hmac.compare_digest(password.encode(), self.password.encode()) and same_user
 
     async def _begin(self, source: Source) -> None:
-        if not self._populated:
-            await asyncio.to_thread(source.populate, self.world)
-            self.feed.begin_live()
-            self._populated = True
-            history = source.history(self.world)
-            if self._speed is None:
-                self.feed.history = history
-            else:
-                self._start(self._replay(history, self._speed))
+        if self._history is not None:
+            raise RuntimeError("A Portal with a source serves once: make another one, of a new source.")
+        await asyncio.to_thread(source.populate, self.world)
+        self.feed.begin_live()
+        self._history = History(source.history(self.world))
+        if self._speed is None:
+            self.feed.continue_with(self._history)
+        else:
+            self._start(_replay(self._history, self._speed))
         self._start(source.follow(self.world))
-
-    async def _replay(self, history: Iterator[datetime | None], speed: float) -> None:
-        loop = asyncio.get_running_loop()
-        begun: tuple[float, datetime] | None = None
-        while (moment := await asyncio.to_thread(next, history, _END)) is not _END:
-            if isinstance(moment, datetime):
-                begun = begun or (loop.time(), moment)
-                due = begun[0] + (moment - begun[1]).total_seconds() / speed
-                await asyncio.sleep(max(0.0, due - loop.time()))
 
     async def _listen(self) -> None:
         app = web.Application(
@@ -258,6 +249,8 @@ class SimulatedPortal:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stop_listening()
+        if self._history is not None:
+            await asyncio.to_thread(self._history.close)
         self.sessions.kill()
         if self._tls is not None:
             await asyncio.to_thread(self._tls.close)
@@ -281,3 +274,15 @@ def _world_for(source: Source, *, paced: bool) -> World:
     feed = Feed(identity=None if paced else source.identity, inventory="now" if paced else source.inventory)
     uuid = str(uuid5(NAMESPACE_URL, source.identity)) if source.identity is not None else None
     return World(feed, portal_uuid=uuid)
+
+
+async def _replay(history: History, speed: float) -> None:
+    """Let a history happen at its own pace, so many times faster than it was."""
+    loop = asyncio.get_running_loop()
+    begun: tuple[float, datetime] | None = None
+    while not history.ended:
+        moment = await asyncio.to_thread(history.step)
+        if moment is not None:
+            begun = begun or (loop.time(), moment)
+            due = begun[0] + (moment - begun[1]).total_seconds() / speed
+            await asyncio.sleep(max(0.0, due - loop.time()))

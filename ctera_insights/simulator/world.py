@@ -2,118 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 from uuid import uuid4
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from ctera_insights.simulator.nodes import (
+    Account,
+    CloudFolder,
+    Node,
+    NodeType,
+    StartIds,
+    printable,
+    timestamp,
+)
 
+if TYPE_CHECKING:
     from ctera_insights.simulator.feed import Feed
 
-NodeType = Literal["file", "folder"]
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class StartIds:
-    """The first number of each kind that a world gives out."""
-
-    ordinal: int = 501
-    """The number in guids."""
-    file: int = 14391
-    """The wire's ``id``."""
-    cloud_folder: int = 16
-    account: int = 101
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A user who owns cloud folders."""
-
-    name: str
-    domain: str | None
-    uid: int
-
-
-@dataclass(frozen=True, slots=True)
-class CloudFolder:
-    """A cloud folder as the Portal's administration knows it."""
-
-    uid: int
-    name: str
-    owner: Account
-    tenant: str
-
-    @property
-    def webdav_path(self) -> str:
-        """Percent-encoded path below the WebDAV root."""
-        return f"{quote(self.owner.name)}/{quote(self.name)}"
-
-
-class Node:
-    """A cloud folder's root, a directory, or a file, as it is now."""
-
-    __slots__ = (
-        "acl",
-        "children",
-        "cloud_folder",
-        "deleted",
-        "file_timestamp",
-        "id",
-        "name",
-        "ordinal",
-        "parent",
-        "size",
-        "type",
-    )
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        type: NodeType,  # noqa: A002 - the wire's word
-        cloud_folder: CloudFolder,
-        parent: Node | None,
-        ordinal: int,
-        id: int,  # noqa: A002 - the wire's word
-        size: int = 0,
-        file_timestamp: datetime,
-        acl: str | None = None,
-    ) -> None:
-        self.name = name
-        self.type: NodeType = type
-        self.cloud_folder = cloud_folder
-        self.parent = parent
-        self.ordinal = ordinal
-        self.id = id
-        self.size = size
-        self.file_timestamp = file_timestamp
-        self.acl = acl
-        self.deleted = False
-        self.children: dict[str, Node] | None = {} if type == "folder" else None
-
-    def __repr__(self) -> str:
-        return f"<Node {self.path!r}{' (deleted)' if self.deleted else ''}>"
-
-    @property
-    def path(self) -> str:
-        """``Cloud Folder/directory/name``."""
-        return self.name if self.parent is None else f"{self.parent.path}/{self.name}"
-
-    def walk(self) -> Iterator[Node]:
-        """Give this object and everything below it, parents first."""
-        stack = [self]
-        while stack:
-            node = stack.pop()
-            yield node
-            if node.children:
-                stack.extend(reversed(node.children.values()))
+__all__ = ["Account", "CloudFolder", "Node", "NodeType", "StartIds", "World", "printable", "timestamp"]
 
 
 class World:
@@ -125,7 +33,7 @@ class World:
     Args:
         feed: where the states go.
         portal_uuid: first part of every guid; random when not given.
-        start_ids: first numbers of each kind.
+        start_ids: first numbers of each kind, when not the usual ones.
 
     Example:
         >>> from ctera_insights.simulator import Feed, World
@@ -138,7 +46,7 @@ class World:
     """
 
     def __init__(
-        self, feed: Feed, *, portal_uuid: str | None = None, start_ids: StartIds = StartIds()
+        self, feed: Feed, *, portal_uuid: str | None = None, start_ids: StartIds | None = None
     ) -> None:
         self.feed = feed
         self.portal_uuid = portal_uuid or str(uuid4())
@@ -149,10 +57,11 @@ class World:
         self.roots: dict[int, Node] = {}
         """By the cloud folder's uid."""
         self._lock = RLock()
-        self._ordinals = count(start_ids.ordinal)
-        self._file_ids = count(start_ids.file)
-        self._uids = count(start_ids.cloud_folder)
-        self._account_uids = count(start_ids.account)
+        first = start_ids or StartIds()
+        self._ordinals = count(first.ordinal)
+        self._file_ids = count(first.file)
+        self._uids = count(first.cloud_folder)
+        self._account_uids = count(first.account)
         self._versions = count(1)
 
     def account(self, name: str, domain: str | None = None) -> Account:
@@ -451,16 +360,6 @@ class World:
         if not name or "/" in name:
             raise ValueError(f"{name!r} is no name: it is empty or contains a slash.")
         return name
-
-
-def printable(name: str) -> str:
-    """Give a name as the wire can carry it: lone surrogates become U+FFFD."""
-    return _LONE_SURROGATE.sub("\ufffd", name)
-
-
-def timestamp(moment: datetime) -> str:
-    """Write a time as the wire does: UTC, ``Z``, a fraction only when there is one."""
-    return moment.astimezone(UTC).isoformat()[: -len("+00:00")] + "Z"
 
 
 def _moment(given: datetime | None, otherwise: datetime | None = None) -> datetime:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ctera_insights.simulator import Feed, Node, World
 from ctera_insights.simulator.cursors import CursorNotAccepted
+from ctera_insights.simulator.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,7 +216,7 @@ def test_cursors_survive_a_new_process_when_the_content_is_the_same() -> None:
 
     def feed() -> Feed:
         made = Feed(identity="scenario:7", inventory="start")
-        made.history = (made.publish(entry(number)) for number in range(1, 6))
+        made.continue_with(History(made.publish(entry(number)) for number in range(1, 6)))
         return made
 
     first, second = feed(), feed()
@@ -232,7 +233,7 @@ def test_cursors_survive_a_new_process_when_the_content_is_the_same() -> None:
 def test_history_is_pulled_only_as_far_as_a_client_reads() -> None:
     """A scenario of millions starts at once."""
     feed = Feed(inventory="start")
-    feed.history = (feed.publish(entry(number)) for number in range(1, 1_000_000_000))
+    feed.continue_with(History(feed.publish(entry(number)) for number in range(1, 1_000_000_000)))
     assert len(page(feed, n=10)["entries"]) == 10
     assert len(feed) == 11
 
@@ -246,7 +247,7 @@ def test_a_failing_history_fails_every_later_reader() -> None:
         raise OSError("the repository is gone")
 
     feed = Feed(inventory="start")
-    feed.history = history()
+    feed.continue_with(History(history()))
     with pytest.raises(OSError, match="gone"):
         feed.page(None, [], 10)
     with pytest.raises(RuntimeError, match="failed"):

@@ -482,6 +482,32 @@ async def test_a_source_fills_the_world_then_its_history_then_live_changes() -> 
         assert (status, other.world.portal_uuid) == (200, portal.world.portal_uuid)
 
 
+async def test_the_end_closes_a_history_where_it_is() -> None:
+    """With whatever it holds open; and the Portal does not pretend to serve it again."""
+    closed = []
+
+    class Endless(Files):
+        def history(self, world: World) -> Iterator[datetime | None]:
+            try:
+                number = 0
+                while True:
+                    yield None
+                    world.create(world.roots[16], f"{number}.txt")
+                    number += 1
+            finally:
+                closed.append(number)
+
+    portal = SimulatedPortal(Endless())
+    async with portal, browser(portal) as session:
+        await login(portal, session)
+        _, page = await listed(session)
+        _, page = await listed(session, cursor=page["cursor"], max_results=10)
+        assert (len(page["entries"]), page["has_more"], closed) == (10, True, [])
+    assert closed
+    with pytest.raises(RuntimeError, match="serves once"):
+        await portal.__aenter__()
+
+
 async def test_a_paced_history_happens_at_its_own_times() -> None:
     """So many times faster than it was."""
     source = Files(apart=timedelta(seconds=100))
