@@ -237,7 +237,7 @@ class Feed:
         """Give the states published so far, as JSON, in the order of publication."""
         end = len(self._spool) if stop is None else min(stop, len(self._spool))
         for position in range(start, end, 2000):
-            yield from self._spool.read_each(range(position, min(position + 2000, end)))
+            yield from self._spool.read_each(np.arange(position, min(position + 2000, end)))
 
     def _place(self, cursor: str | None, ids: frozenset[int] | None) -> Place | None:
         if not cursor:

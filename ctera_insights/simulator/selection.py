@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ctera_insights.simulator.spool import Positions, Spool
 
-_WINDOW: Final = 65_536
+_WIDEST: Final = 262_144
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,13 @@ class Selector:
             return Selection(range(place.position, stop), Place(stop), more=stop < end)
         found = np.empty(0, np.int64)
         scanned = place.position
+        window = 2 * max_results + 64
         while len(found) <= max_results:
-            end = min(self._end(scanned + max_results + 1, until), scanned + _WINDOW)
+            end = min(self._end(scanned + max_results + 1, until), scanned + window)
             if scanned >= end:
                 return Selection(found, Place(scanned), more=False)
             found = np.concatenate((found, self._matching(scanned, end, folder_ids, coalesce=coalesce)))
-            scanned = end
+            scanned, window = end, min(2 * window, _WIDEST)
         return Selection(found[:max_results], Place(int(found[max_results])), more=True)
 
     def from_inventory(self, place: Place, folder_ids: frozenset[int], max_results: int) -> Selection:
@@ -86,8 +87,10 @@ class Selector:
         """
         found = np.empty(0, np.int64)
         ordinal: int | None = place.ordinal
+        window = 2 * max_results + 64
         while ordinal is not None and len(found) <= max_results:
-            positions, ordinal = self._spool.alive(ordinal, _WINDOW, place.position)
+            positions, ordinal = self._spool.alive(ordinal, window, place.position)
+            window = min(2 * window, _WIDEST)
             if folder_ids:
                 positions = positions[np.isin(self._spool.folders(positions), list(folder_ids))]
             found = np.concatenate((found, positions))

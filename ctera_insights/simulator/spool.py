@@ -6,14 +6,13 @@ import os
 import tempfile
 import weakref
 from array import array
-from itertools import pairwise
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 _FLUSH_BYTES: Final = 16 * 1024 * 1024
 _GAP: Final = 10_000_000
+_SPARSE: Final = 8
 
 
 class Spool:
@@ -88,18 +88,28 @@ class Spool:
             self._gone[self._slot(ordinal)] = hidden
 
     def read(self, positions: Positions) -> bytes:
-        """Give the states at ascending positions, joined by commas."""
-        return b",".join(self._read_run(start, stop) for start, stop in _runs(positions))
+        """Give the states at some positions, joined by commas."""
+        if isinstance(positions, range):
+            return self._read_run(positions.start, positions.stop)
+        return b",".join(self._read_runs(_runs(positions)))
 
-    def read_each(self, positions: Positions) -> list[bytes]:
-        """Give the states at ascending positions, one by one."""
-        entries: list[bytes] = []
-        for start, stop in _runs(positions):
-            run = self._read_run(start, stop)
-            with self.lock:
-                ends = self._offsets[start : stop + 1]
-            entries += [run[a - ends[0] : b - ends[0] - 1] for a, b in pairwise(ends)]
-        return entries
+    def read_each(self, positions: NDArray[np.int64]) -> list[bytes]:
+        """Give the states at some positions, one by one."""
+        return list(self._read_runs([(position, position + 1) for position in positions.tolist()]))
+
+    def _read_runs(self, runs: list[tuple[int, int]]) -> Iterator[bytes]:
+        """Read runs of states: in one go where they lie close together, as those of a page mostly do."""
+        if not runs:
+            return
+        first, last = min(start for start, _ in runs), max(stop for _, stop in runs)
+        if last - first > _SPARSE * sum(stop - start for start, stop in runs):
+            yield from (self._read_run(start, stop) for start, stop in runs)
+            return
+        whole = self._read_run(first, last)
+        with self.lock:
+            offsets = self._offsets[first : last + 1]
+        for start, stop in runs:
+            yield whole[offsets[start - first] - offsets[0] : offsets[stop - first] - offsets[0] - 1]
 
     def latest(self, ordinal: int) -> int | None:
         """Position of an object's latest state."""
@@ -192,12 +202,10 @@ def _unnamed_file() -> int:
     return fd
 
 
-def _runs(positions: Positions) -> list[tuple[int, int]]:
-    """Cut ascending positions into runs without a gap: (start, stop)."""
+def _runs(positions: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Cut positions into runs that ascend without a gap: (start, stop)."""
     if len(positions) == 0:
         return []
-    if isinstance(positions, range):
-        return [(positions.start, positions.stop)]
     breaks = np.flatnonzero(np.diff(positions) != 1) + 1
     starts = positions[np.concatenate(([0], breaks))]
     stops = positions[np.concatenate((breaks - 1, [len(positions) - 1]))] + 1
