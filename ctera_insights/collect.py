@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from ctera_insights.errors import UsageError
 from ctera_insights.lake import FeedWriter, Rejected
 from ctera_insights.model import BASELINE
-from ctera_insights.portal.pages import decode_page, peek
+from ctera_insights.portal.pages import decode_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ctera_insights.lake import Lake, Position
-    from ctera_insights.portal.pages import Page
+    from ctera_insights.portal.pages import Page, RawPage
 
 PAGE_EVENTS: Final = 2000
 PAGES_AHEAD: Final = 2
@@ -40,7 +40,7 @@ EMPTY_COMMIT_S: Final = 60.0
 class Notifications(Protocol):
     """What the collector asks of a Portal client."""
 
-    async def list_raw(self, cursor: str | None, folder_ids: Sequence[int], max_results: int) -> bytes:
+    async def list_raw(self, cursor: str | None, folder_ids: Sequence[int], max_results: int) -> RawPage:
         """One page as it came over the wire."""
         ...
 
@@ -232,9 +232,9 @@ class Collector:
         try:
             while not self._stopping:
                 await free.acquire()
-                body = await self._notifications.list_raw(cursor, self._folder_ids, PAGE_EVENTS)
-                cursor, more = peek(body)
-                pages.put_nowait(body)
+                page = await self._notifications.list_raw(cursor, self._folder_ids, PAGE_EVENTS)
+                cursor, more = page.cursor, page.has_more
+                pages.put_nowait(page.body)
                 # The end of an inventory is not the end of the feed: the long-poll knows what came since.
                 patience_s = None if self._follow else ASK_ONCE_S
                 while not more:

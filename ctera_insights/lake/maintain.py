@@ -104,12 +104,12 @@ def _read(table: Table, group: Sequence[DataFile]) -> Iterator[pa.Table]:
     rows = 0
     for file in group:
         with filesystem.open_input_file(file.path) as source:
-            parquet = pq.ParquetFile(source)
+            parquet = pq.ParquetFile(source, read_dictionary=list(table.dictionary))
             for index in range(parquet.num_row_groups):
                 pieces.append(parquet.read_row_group(index))
                 rows += len(pieces[-1])
                 if rows >= MERGE_ROWS:
-                    yield pa.concat_tables(pieces)
+                    yield pa.concat_tables(pieces).unify_dictionaries()
                     pieces, rows = [], 0
     if pieces:
-        yield pa.concat_tables(pieces)
+        yield pa.concat_tables(pieces).unify_dictionaries()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import uuid
 from pathlib import Path
@@ -41,7 +42,6 @@ class Place(Protocol):
     def write_parquet(
         self,
         path: str,
-        schema: pa.Schema,
         pieces: Iterable[pa.Table],
         *,
         row_group_rows: int,
@@ -110,7 +110,6 @@ class LocalPlace:
     def write_parquet(
         self,
         path: str,
-        schema: pa.Schema,
         pieces: Iterable[pa.Table],
         *,
         row_group_rows: int,
@@ -122,7 +121,7 @@ class LocalPlace:
         with writing(staged):
             staged.parent.mkdir(parents=True, exist_ok=True)
             try:
-                _write(staged, schema, pieces, row_group_rows, dictionary)
+                _write(staged, pieces, row_group_rows, dictionary)
                 _fsync(staged)
             except BaseException:
                 staged.unlink(missing_ok=True)
@@ -184,7 +183,6 @@ class ObjectPlace:
     def write_parquet(
         self,
         path: str,
-        schema: pa.Schema,
         pieces: Iterable[pa.Table],
         *,
         row_group_rows: int,
@@ -194,7 +192,7 @@ class ObjectPlace:
         import pyarrow.parquet as pq
 
         sink = pa.BufferOutputStream()
-        _write(sink, schema, pieces, row_group_rows, dictionary)
+        _write(sink, pieces, row_group_rows, dictionary)
         content = sink.getvalue()
         with writing(f"{self.uri}/{path}"):
             self._upload(path, content.to_pybytes())
@@ -263,17 +261,20 @@ def writing(path: object) -> Iterator[None]:
         ) from error
 
 
-def _write(
-    sink: Any,
-    schema: pa.Schema,
-    pieces: Iterable[pa.Table],
-    row_group_rows: int,
-    dictionary: Sequence[str],
-) -> None:
+def _write(sink: Any, pieces: Iterable[pa.Table], row_group_rows: int, dictionary: Sequence[str]) -> None:
+    """Write pieces of one schema; a dictionary-encoded column is a plain one in the file."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=list(dictionary)) as writer:
-        for piece in pieces:
+    pieces = iter(pieces)
+    first = next(pieces)
+    with pq.ParquetWriter(
+        sink,
+        first.schema,
+        compression="zstd",
+        use_dictionary=list(dictionary),
+        store_schema=False,
+    ) as writer:
+        for piece in itertools.chain([first], pieces):
             writer.write_table(piece, row_group_size=row_group_rows)
 
 

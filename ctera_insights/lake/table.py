@@ -272,15 +272,12 @@ class Table:
     def _write_file(
         self, pieces: Iterable[pa.Table], partition: Mapping[str, str | None], stem: str
     ) -> AddAction:
-        import pyarrow as pa
         from deltalake.transaction import AddAction
 
-        order = [(name, "ascending") for name in self.sort_by]
         path = "/".join([*(f"{column}={value}" for column, value in partition.items()), new_name(stem)])
         size, metadata = self.place.write_parquet(
             path,
-            pa.schema([field for field in self.schema if field.name not in self.partition_by]),
-            (piece.sort_by(order) if order else piece for piece in pieces),
+            (self._in_order(piece) for piece in pieces),
             row_group_rows=ROW_GROUP_ROWS,
             dictionary=self.dictionary,
         )
@@ -292,6 +289,18 @@ class Table:
             data_change=True,
             stats=delta_statistics(metadata, self.statistics),
         )
+
+    def _in_order(self, piece: pa.Table) -> pa.Table:
+        """The rows by ``sort_by``; a piece that is in order already, as most are, is not copied."""
+        if not self.sort_by:
+            return piece
+        import numpy as np
+        import pyarrow.compute as pc
+
+        order = pc.sort_indices(piece, sort_keys=[(name, "ascending") for name in self.sort_by])
+        if np.array_equal(order.to_numpy(), np.arange(len(piece))):
+            return piece
+        return piece.take(order)
 
     def commit(
         self,

@@ -207,6 +207,7 @@ def _rows(
     at: datetime,
 ) -> pa.Table:
     """The pages as rows of ``events``, with the constants of their batch."""
+    import numpy as np
     import pyarrow as pa
 
     schema = events_schema()
@@ -226,12 +227,22 @@ def _rows(
     }
     return pa.Table.from_arrays(
         [
-            pa.repeat(pa.scalar(constants[column.name], column.type), rows)
+            _constant(constants[column.name], column.type, rows)
             if column.name in constants
-            else pa.array(range(before.seq + 1, before.seq + rows + 1), column.type)
+            else pa.array(np.arange(before.seq + 1, before.seq + rows + 1), column.type)
             if column.name == "seq"
             else wire[column.name]
             for column in schema
         ],
-        schema=schema,
+        names=schema.names,
     )
+
+
+def _constant(value: object, kind: pa.DataType, rows: int) -> pa.Array:
+    """One value for all rows; a text, which may be a cursor of kilobytes, is held once."""
+    import numpy as np
+    import pyarrow as pa
+
+    if kind == pa.string():
+        return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([value], kind))
+    return pa.repeat(pa.scalar(value, kind), rows)

@@ -19,7 +19,7 @@ from ctera_insights.errors import (
 )
 from ctera_insights.model import Event
 from ctera_insights.portal.answers import json_body, json_object
-from ctera_insights.portal.pages import Page, Reject, decode_page
+from ctera_insights.portal.pages import Page, RawPage, Reject, decode_page
 from ctera_insights.portal.service import PAGE_SIZE, Service
 from ctera_insights.portal.transport import Request
 
@@ -150,15 +150,19 @@ class Notifications:
 
     async def list_raw(
         self, cursor: str | None, folder_ids: Sequence[int], max_results: int = PAGE_SIZE
-    ) -> bytes:
-        """One page as the bytes that came, known to look like a whole JSON object; ``[]`` means all folders.
+    ) -> RawPage:
+        """One page as the bytes that came, known to be whole; ``[]`` means all folders.
 
         Raises:
             CursorRefused: the Portal no longer accepts the cursor.
             TooManyCloudFolders: more than the Portal lists in one feed.
             PortalError: the Portal, or the way to it.
         """
-        return await self._list(cursor, folder_ids, max_results, lambda answer: json_body(answer, b"{"))
+
+        def read(answer: Answer) -> RawPage:
+            return RawPage.read(json_body(answer, b"{"))
+
+        return await self._list(cursor, folder_ids, max_results, read)
 
     async def page(
         self,

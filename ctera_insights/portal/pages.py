@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import msgspec
 
@@ -62,6 +62,12 @@ class _WellFormed(msgspec.Struct, gc=False):
     entries: list[_Entry]
 
 
+class _Head(msgspec.Struct, gc=False):
+    has_more: Any
+    cursor: Any
+    entries: msgspec.Raw
+
+
 class _AnyPage(msgspec.Struct, gc=False):
     has_more: Any
     cursor: Any
@@ -69,6 +75,7 @@ class _AnyPage(msgspec.Struct, gc=False):
 
 
 _well_formed: Final = msgspec.json.Decoder(_WellFormed)
+_head: Final = msgspec.json.Decoder(_Head)
 _any_page: Final = msgspec.json.Decoder(_AnyPage)
 
 
@@ -123,14 +130,23 @@ class Page:
         if not self._entries:
             return wire_schema().empty_table()
         extras: dict[int, dict[str, Any]] = dict(self._extras)
-        # One C-level pass over the entries; an attribute look-up per value costs as much as the decoding.
-        values = dict(
-            zip(
-                _Entry.__struct_fields__,
-                zip(*map(msgspec.structs.astuple, self._entries), strict=True),
-                strict=True,
-            )
-        )
+        entries = self._entries
+        # Spelled out: a look-up by attribute name costs as much as the conversion to Arrow.
+        values: dict[str, list[Any]] = {
+            "type": [entry.type for entry in entries],
+            "guid": [entry.guid for entry in entries],
+            "deleted": [entry.deleted for entry in entries],
+            "name": [entry.name for entry in entries],
+            "folder_id": [entry.folder_id for entry in entries],
+            "parent_guid": [entry.parent_guid for entry in entries],
+            "id": [entry.id for entry in entries],
+            "size": [entry.size for entry in entries],
+            "file_timestamp": [entry.file_timestamp for entry in entries],
+            "portal_modified_date": [entry.portal_modified_date for entry in entries],
+            "virtual_portal_id": [entry.virtual_portal_id for entry in entries],
+            "acl": [entry.acl for entry in entries],
+            "gvsn": [entry.gvsn for entry in entries],
+        }
         columns = [
             _times(values[field.name], field.name, extras)
             if field.name in _TIMES
@@ -145,6 +161,33 @@ class Page:
         )
         columns.append(pa.array(texts, pa.string()) if texts else pa.nulls(len(self), pa.string()))
         return pa.Table.from_arrays(columns, schema=wire_schema())
+
+
+@dataclass(frozen=True, slots=True)
+class RawPage:
+    """A page as it came, and the two things that the next request depends on."""
+
+    body: bytes
+    cursor: str
+    has_more: bool
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Find cursor and ``has_more`` without reading the entries.
+
+        The text is scanned to its end all the same, so a body cut short anywhere does not pass.
+
+        Raises:
+            UnreadableAnswer: the body is not a page.
+        """
+        try:
+            head = _head.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            page = _decode_leniently(body)
+            return cls(body, _cursor(page.cursor), bool(page.has_more))
+        if bytes(memoryview(head.entries)[:1]) != b"[":
+            raise UnreadableAnswer("The Portal sent a page without a list of entries.")
+        return cls(body, _cursor(head.cursor), bool(head.has_more))
 
 
 def decode_page(body: bytes) -> Page:
@@ -168,10 +211,6 @@ def _decode_by_entry(body: bytes) -> Page:
         page = _any_page.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         page = _decode_leniently(body)
-    if not isinstance(page.cursor, str) or not page.cursor:
-        raise UnreadableAnswer(
-            f"The Portal sent a page without a usable cursor ({type(page.cursor).__name__})."
-        )
     entries: list[_Entry] = []
     extras: dict[int, dict[str, Any]] = {}
     rejects: list[Reject] = []
@@ -183,7 +222,13 @@ def _decode_by_entry(body: bytes) -> Page:
         if isinstance(extra_or_reason, dict) and extra_or_reason:
             extras[len(entries)] = extra_or_reason
         entries.append(entry)
-    return Page(page.cursor, bool(page.has_more), rejects, entries, extras)
+    return Page(_cursor(page.cursor), bool(page.has_more), rejects, entries, extras)
+
+
+def _cursor(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise UnreadableAnswer(f"The Portal sent a page without a usable cursor: {type(value).__name__}.")
+    return value
 
 
 def _decode_leniently(body: bytes) -> _AnyPage:
@@ -256,7 +301,7 @@ _CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def _times(texts: tuple[str | None, ...], name: str, extras: dict[int, dict[str, Any]]) -> pa.Array:
+def _times(texts: list[str | None], name: str, extras: dict[int, dict[str, Any]]) -> pa.Array:
     """One time column; text that a microsecond UTC time cannot hold is kept in ``extras`` as well."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -69,7 +69,7 @@ async def test_pages_through_everything_then_what_is_new(world, admin):
 async def test_events_have_the_wires_fields_and_values(admin):
     """Every documented field is there under its name; ids are numbers, times the Portal's text."""
     page = await admin.notifications.get([16])
-    raw = json.loads(await admin.notifications.list_raw(None, [16]))
+    raw = json.loads((await admin.notifications.list_raw(None, [16])).body)
     for event, entry in zip(page, raw["entries"], strict=True):
         assert {key: getattr(event, key) for key in entry} == entry
         assert event.extra == {}
@@ -174,7 +174,8 @@ async def test_raw_pages_come_as_they_are(saying):
     """The raw page is not touched, whatever it holds."""
     body = b' {"has_more":false,  "cursor":"c","entries":[ {"x":1e400} ]}\n'
     async with saying(body) as admin:
-        assert await admin.notifications.list_raw(None, []) == body
+        page = await admin.notifications.list_raw(None, [])
+        assert (page.body, page.cursor, page.has_more) == (body, "c", False)
 
 
 async def test_a_refused_cursor_is_told_with_the_portals_words(portal, admin):
