@@ -147,7 +147,7 @@ def test_hot_folders_descends_below_the_path(insights: Insights, world: Any):
 
 def test_hot_files(insights: Insights, world: Any):
     frame = world.changes[world.changes.type == "file"]
-    frame = frame.assign(gain=gained(frame), loss=lost(frame), day=frame["at"].dt.floor("D"))
+    frame = frame.assign(gain=gained(frame), loss=lost(frame))
     expected = (
         frame.sort_values("seq")
         .groupby(["folder_id", "guid"])
@@ -155,7 +155,6 @@ def test_hot_files(insights: Insights, world: Any):
             path=("path", "last"),
             cloud_folder=("cloud_folder", "last"),
             events=("seq", "size"),
-            days=("day", "nunique"),
             bytes_added=("gain", "sum"),
             bytes_removed=("loss", "sum"),
             size=("size", "last"),

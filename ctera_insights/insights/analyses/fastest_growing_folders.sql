@@ -15,7 +15,8 @@
 -- Picture: growth_bars
 WITH per_parent AS (
     SELECT
-        left(path, greatest(length(path) - length(name) - 1, 0)) AS parent,
+        -- At the first level the column has it; only deeper ones need the paths read.
+        if($level = 1, cloud_folder, left(path, greatest(length(path) - length(name) - 1, 0))) AS parent,
         cloud_folder,
         sum(greatest(size_delta, 0)) AS bytes_added,
         sum(greatest(-size_delta, 0)) AS bytes_removed,

@@ -4,7 +4,6 @@
 --   path: path at the last of these changes
 --   cloud_folder: cloud folder
 --   events: observed changes
---   days: different days (UTC) with a change
 --   bytes_added: bytes by which the file grew
 --   bytes_removed: bytes by which it shrank
 --   size: size after the last change, bytes
@@ -15,7 +14,14 @@
 --   limit: number of files
 -- Picture: bars
 WITH hottest AS (
-    SELECT folder_id, guid, count(*) AS events
+    SELECT
+        folder_id,
+        guid,
+        count(*) AS events,
+        coalesce(sum(greatest(size_delta, 0)), 0)::BIGINT AS bytes_added,
+        coalesce(sum(greatest(-size_delta, 0)), 0)::BIGINT AS bytes_removed,
+        max("at") AS last_at,
+        max(pos) AS pos
     FROM changes
     WHERE type = 'file'
     GROUP BY folder_id, guid
@@ -23,17 +29,15 @@ WITH hottest AS (
     LIMIT $limit
 )
 SELECT
-    arg_max(path, pos) AS path,
-    arg_max(cloud_folder, pos) AS cloud_folder,
-    count(*) AS events,
-    count(DISTINCT epoch_us("at") // 86400000000) AS days,
-    coalesce(sum(greatest(size_delta, 0)), 0)::BIGINT AS bytes_added,
-    coalesce(sum(greatest(-size_delta, 0)), 0)::BIGINT AS bytes_removed,
-    arg_max(size, pos) AS size,
-    max("at") AS last_at,
-    folder_id,
-    guid
-FROM changes
-SEMI JOIN hottest USING (folder_id, guid)
-GROUP BY folder_id, guid
+    changes.path,
+    changes.cloud_folder,
+    hottest.events,
+    hottest.bytes_added,
+    hottest.bytes_removed,
+    changes.size,
+    hottest.last_at,
+    hottest.folder_id,
+    hottest.guid
+FROM hottest
+JOIN changes USING (folder_id, guid, pos)
 ORDER BY events DESC, folder_id, guid

@@ -17,7 +17,8 @@
 -- Picture: bars
 WITH per_parent AS (
     SELECT
-        left(path, greatest(length(path) - length(name) - 1, 0)) AS parent,
+        -- At the first level the column has it; only deeper ones need the paths read.
+        if($level = 1, cloud_folder, left(path, greatest(length(path) - length(name) - 1, 0))) AS parent,
         cloud_folder,
         count(*) AS events,
         count(*) FILTER (op = 'created') AS created,

@@ -15,8 +15,7 @@ WITH per_object AS (
     SELECT
         op,
         type,
-        folder_id,
-        guid,
+        hash(folder_id, guid) AS object, -- eight bytes instead of fifty to group by
         count(*) AS events,
         sum(greatest(size_delta, 0)) AS bytes_added,
         sum(greatest(-size_delta, 0)) AS bytes_removed,

@@ -19,7 +19,8 @@
 -- Picture: stale
 WITH per_parent AS (
     SELECT
-        left(path, greatest(length(path) - length(name) - 1, 0)) AS parent,
+        -- At the first level the column has it; only deeper ones need the paths read.
+        if($level = 1, cloud_folder, left(path, greatest(length(path) - length(name) - 1, 0))) AS parent,
         cloud_folder,
         coalesce(
             epoch_us(coalesce(file_timestamp, portal_modified_date)) < epoch_us($as_of) - $stale_days * 86400e6,

@@ -1,6 +1,6 @@
 -- What each rule counts, per cloud folder and hour (since 1970, UTC); only hours in which there is something.
 -- Binds $opening: keys of the permission changes that open something, see `detect.py`.
-WITH live AS (
+WITH live AS NOT MATERIALIZED (
     SELECT *, epoch_us("at") // 3600000000 AS hour
     FROM history
     WHERE phase = 'live'

@@ -1,9 +1,9 @@
 """The rules: what each counts in an hour, and when that is unusual.
 
 One statement holds for all of them. Let ``value`` be what the rule counts in one cloud folder and one hour.
-It is compared with the 90 days before that hour: with the median of the hours in which there was anything to
-count (quiet hours are added where there were fewer than 48), and with the median of the same hour of the last
-12 weeks, whichever is larger; so neither a busy folder nor a weekly job raises an alert. The distance is
+It is compared with what is usual there: the median of the 240 hours before in which there was anything to
+count (quiet hours are added where there were fewer than 48), or the median of the same hour of the last 12
+weeks, whichever is larger; so neither a busy folder nor a weekly job raises an alert. The distance is
 measured in robust standard deviations, 1.4826 times the median absolute deviation, never less than ``minimum
 / threshold``:
 

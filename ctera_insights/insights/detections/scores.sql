@@ -1,38 +1,43 @@
--- How unusual each hour is that could raise an alert, against the 90 days before it in the same cloud folder.
--- Reads `hourly` (see hourly.sql) and binds $rules, $minimums and $floors.
+-- How unusual each hour is that could raise an alert, against the 240 busy hours before it in the same cloud folder.
+-- Reads `hourly` (see hourly.sql) and binds $rules, $minimums, $floors and $most.
 WITH rules AS (
     SELECT unnest($rules::VARCHAR[]) AS rule, unnest($minimums::DOUBLE[]) AS minimum, unnest($floors::DOUBLE[]) AS floor
 ),
 start AS (
-    SELECT min(hour) AS hour FROM hourly
+    SELECT min(hour) AS first_hour FROM hourly
 ),
-candidates AS (
-    SELECT rule, cloud_folder, hourly.hour, value, floor, least((hourly.hour - start.hour) // 168, 12) AS weeks
-    FROM hourly JOIN rules USING (rule), start
-    WHERE value >= minimum / $most
+numbered AS (
+    SELECT
+        *,
+        row_number() OVER (PARTITION BY rule, cloud_folder ORDER BY hour) AS number,
+        list(value) OVER (
+            PARTITION BY rule, cloud_folder, hour % 168 ORDER BY hour RANGE BETWEEN 2016 PRECEDING AND 1 PRECEDING
+        ) AS same_hour
+    FROM hourly
 ),
--- Busy hours before, padded with quiet ones to 48; and the same hour of up to 12 weeks before, quiet ones included.
+-- Busy hours before, and the same hour of up to 12 weeks before.
 referred AS (
     SELECT
         c.rule, c.cloud_folder, c.hour,
         any_value(c.value) AS value,
-        any_value(c.floor) AS floor,
-        any_value(c.weeks) AS weeks,
-        coalesce(list(h.value) FILTER (h.value IS NOT NULL), []) AS busy,
-        coalesce(
-            list(h.value) FILTER ((c.hour - h.hour) % 168 = 0 AND c.hour - h.hour <= 168 * 12), []
-        ) AS weekly
-    FROM candidates c
-    LEFT JOIN hourly h
+        any_value(floor) AS floor,
+        any_value(least((c.hour - first_hour) // 168, 12)) AS weeks,
+        coalesce(any_value(c.same_hour), []) AS same_hour,
+        coalesce(list(h.value) FILTER (h.value IS NOT NULL), []) AS busy
+    FROM numbered c
+    JOIN rules ON rules.rule = c.rule AND c.value >= minimum / $most
+    CROSS JOIN start
+    LEFT JOIN numbered h
         ON h.rule = c.rule AND h.cloud_folder IS NOT DISTINCT FROM c.cloud_folder
-        AND h.hour < c.hour AND h.hour >= c.hour - 2160
+        AND h.number BETWEEN c.number - 240 AND c.number - 1
     GROUP BY c.rule, c.cloud_folder, c.hour
 ),
+-- Quiet hours fill up to 48 busy ones, and the weeks in which the hour was quiet.
 padded AS (
     SELECT
-        *,
+        rule, cloud_folder, hour, value, floor,
         list_resize(busy, greatest(len(busy), 48), 0) AS usual,
-        if(weeks >= 3, list_resize(weekly, greatest(len(weekly), weeks), 0), [0]) AS same_hour
+        if(weeks >= 3, list_resize(same_hour, greatest(len(same_hour), weeks), 0), [0]) AS same_hour
     FROM referred
 ),
 medians AS (
