@@ -189,6 +189,22 @@ async def test_the_user_agent_is_ours_or_the_callers(served):
     assert seen[1] == "inventory/7"
 
 
+async def test_passwords_of_netrc_stay_where_they_are(served, tmp_path, monkeypatch):
+    """A password that another program keeps for the same host is not sent."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login jo password hunter2", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    seen = []
+
+    async def handler(request):
+        seen.append(request.headers.get("Authorization"))
+        return web.Response(status=403)
+
+    async with served(handler) as url, AsyncGlobalAdmin(url) as admin:
+        with pytest.raises(LoginRefused):
+            await admin.login("jo", "secret")
+    assert seen == [None]
+
+
 class Proxy:
     """A small HTTP proxy: absolute-form requests and CONNECT, with or without a password."""
 
