@@ -33,6 +33,8 @@ PAGES_AHEAD: Final = 2
 """Pages read from the Portal that wait to be decoded."""
 ASK_ONCE_S: Final = 0.5
 """How long the Portal may think about whether there is more, before a drain counts as caught up."""
+LONGEST_PAUSE_S: Final = 5.0
+"""Between lists that brought nothing, although the Portal had told of changes."""
 EMPTY_COMMIT_S: Final = 60.0
 """A cursor that moved without events is committed this often at the most."""
 
@@ -229,12 +231,16 @@ class Collector:
         self, pages: asyncio.Queue[bytes | None], free: asyncio.Semaphore, cursor: str | None
     ) -> None:
         """Read pages one after the other; behind the last comes ``None``, whatever ended it."""
+        pause_s = 0.0
         try:
             while not self._stopping:
                 await free.acquire()
                 page = await self._notifications.list_raw(cursor, self._folder_ids, PAGE_EVENTS)
                 cursor, more = page.cursor, page.has_more
                 pages.put_nowait(page.body)
+                # A Portal that tells of changes and then lists none must not be spun on.
+                pause_s = min(max(pause_s * 2, 0.1), LONGEST_PAUSE_S) if page.empty else 0.0
+                await asyncio.sleep(pause_s)
                 # The end of an inventory is not the end of the feed: the long-poll knows what came since.
                 patience_s = None if self._follow else ASK_ONCE_S
                 while not more:

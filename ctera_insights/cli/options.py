@@ -45,3 +45,12 @@ def bar(label: str) -> Any:
         progress.update(task, completed=done, total=total)
 
     return progress, report
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number and its noun.
+
+    >>> count(1, "batch", "batches"), count(2000, "event")
+    ('1 batch', '2,000 events')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ctera_insights.cli.options import DATA, JSON, bar, lake_at
+from ctera_insights.cli.options import DATA, JSON, bar, count, lake_at
 from ctera_insights.errors import EXIT_STORE_DAMAGED, QueryFailed
 from ctera_insights.lake import KEEP_REPLACED_HOURS, maintain
 
@@ -53,10 +53,11 @@ def status(data: str | None, as_json: bool) -> None:
     from ctera_insights.widgets.progress import duration
 
     click.echo(
-        f"{found.events:,} events in {found.batches:,} batches, {_size(found.bytes)} in {found.files:,} files"
+        f"{count(found.events, 'event')} in {count(found.batches, 'batch', 'batches')}, "
+        f"{_size(found.bytes)} in {count(found.files, 'file')}"
     )
     if found.quarantined:
-        click.echo(f"{found.quarantined:,} entries quarantined: see the view `quarantine`")
+        click.echo(f"{count(found.quarantined, 'entry', 'entries')} quarantined: see the view `quarantine`")
     for feed in found.feeds:
         position = feed.position
         line = f"{feed.feed}: {position.seq:,} events, {position.phase}"
@@ -182,7 +183,7 @@ def optimize(data: str | None, hours: float) -> None:
     for table in lake.raw_tables():
         done = maintain(table, everything=True, keep_replaced_hours=hours)
         click.echo(
-            f"{table.name}: {done.merged:,} files merged into {done.into:,}, {done.removed:,} old removed"
+            f"{table.name}: {count(done.merged, 'file')} merged into {done.into:,}, {done.removed:,} removed"
         )
 
 

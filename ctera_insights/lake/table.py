@@ -181,7 +181,8 @@ class Table:
         delta = self.delta(refresh=True)
         base = self.place.uri.rstrip("/")
         files = []
-        for row in pa.table(delta.get_add_actions()).to_pylist():
+        # Not pa.table(): that imports pandas, which takes longer than all the rest.
+        for row in pa.RecordBatchReader.from_stream(delta.get_add_actions()).read_all().to_pylist():
             path = row["path"]
             files.append(
                 DataFile(

@@ -305,7 +305,8 @@ def _feed_refusal(error: PortalRefused, cursor: str | None, folder_ids: Sequence
         )
     if cursor or "cursor" in error.message.lower():
         return CursorRefused(
-            f"The Portal no longer accepts the cursor; a new baseline is needed. {error}",
+            "The Portal no longer accepts the cursor: begin a new baseline (`collect --resync`, or a null "
+            f"cursor). {error}",
             status=error.status,
             message=error.message,
         )

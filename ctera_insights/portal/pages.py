@@ -165,11 +165,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
-    """A page as it came, and the two things that the next request depends on."""
+    """A page as it came, and what the next request depends on."""
 
     body: bytes
     cursor: str
     has_more: bool
+    empty: bool = False
 
     @classmethod
     def read(cls, body: bytes) -> Self:
@@ -184,10 +185,12 @@ class RawPage:
             head = _head.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             page = _decode_leniently(body)
-            return cls(body, _cursor(page.cursor), bool(page.has_more))
-        if bytes(memoryview(head.entries)[:1]) != b"[":
+            return cls(body, _cursor(page.cursor), bool(page.has_more), not page.entries)
+        beginning = bytes(memoryview(head.entries)[:64])
+        if not beginning.startswith(b"["):
             raise UnreadableAnswer("The Portal sent a page without a list of entries.")
-        return cls(body, _cursor(head.cursor), bool(head.has_more))
+        empty = not beginning[1:].strip().removesuffix(b"]")
+        return cls(body, _cursor(head.cursor), bool(head.has_more), empty)
 
 
 def decode_page(body: bytes) -> Page:
