@@ -320,10 +320,10 @@ async def test_no_more_requests_than_allowed_are_under_way(served, content, conn
     assert served.settings.busiest == 3
 
 
-async def test_no_more_bytes_than_allowed_are_under_way(served, content, connect, read):
+async def test_no_more_bytes_than_allowed_are_under_way(served, content, connect):
     served.settings.faults.add(Fault("slow", delay_s=0.01))
-    client = connect(max_bytes_in_flight=2400)
-    assert await read(client, 1) == content
+    blocks = await asyncio.gather(*await connect(max_bytes_in_flight=2400).blocks(1))
+    assert b"".join(block.data for block in blocks) == content
     assert served.settings.busiest == 2
 
 

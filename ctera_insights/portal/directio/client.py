@@ -53,9 +53,8 @@ class DirectIO:
             object store.
         client_cert: certificate of this client, shown to the Portal only.
         concurrency: requests at once, over all files.
-        max_bytes_in_flight: bytes of content being fetched and decoded at once over all files, and read ahead
-            of the consumer in each stream. A larger block is fetched alone. Peak memory is about three times
-            this, or three times the largest block.
+        max_bytes_in_flight: bytes of content being fetched and decoded at once, over all files; a stream
+            reads half of it ahead of its consumer. A larger block is fetched alone.
         retries: for what is transient; anything else fails at once.
         timeouts: ``connect_s`` and ``read_s`` (seconds).
         user_agent: instead of this package's own.
@@ -106,7 +105,7 @@ class DirectIO:
         self._secret = Secret(secret_access_key) if secret_access_key else None
         self._retries = retries or RetryPolicy()
         self._concurrency = concurrency
-        self._max_bytes = max_bytes_in_flight
+        self._read_ahead = max_bytes_in_flight // 2
         self._in_flight = InFlight(concurrency, max_bytes_in_flight)
         self._pool = ThreadPoolExecutor(_DECODERS, thread_name_prefix="directio")
         self._blocks: dict[asyncio.Task[None], _UnderWay] = {}
@@ -276,7 +275,7 @@ class DirectIO:
                 while ahead and (
                     chunk is None
                     or len(ahead) >= 2 * self._concurrency
-                    or ahead_bytes + chunk.length > self._max_bytes
+                    or ahead_bytes + chunk.length > self._read_ahead
                 ):
                     block = await ahead.popleft()
                     ahead_bytes -= block.length

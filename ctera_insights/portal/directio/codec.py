@@ -24,7 +24,13 @@ class BadBlock(ValueError):
 
 
 def decode_block(
-    stored: list[bytes], length: int, *, key: bytes | None, compressed: bool, md5: str | None = None
+    stored: list[bytes],
+    length: int,
+    *,
+    key: bytes | None,
+    compressed: bool,
+    md5: str | None = None,
+    room: BytesIO | None = None,
 ) -> bytes:
     """Decode one block. Releases the GIL in all that takes time, so threads use every core.
 
@@ -38,24 +44,34 @@ def decode_block(
         key: the file's key, or ``None`` when the block is not encrypted.
         compressed: whether the block is compressed.
         md5: base64 checksum of the block as stored, where the store told one.
+        room: from :func:`room_for`, made here when not given.
 
     Raises:
         BadBlock: on any contradiction; no bytes are returned that are not exactly ``length`` long.
     """
     if md5 is not None:
         _check_md5(stored, md5)
+    room = room or room_for(stored, length, compressed=compressed)
     if key is None:
         body = stored.pop() if len(stored) == 1 else b"".join(stored)
         stored.clear()
-        return _decompress(memoryview(body), length) if compressed else _measured(body, length)
+        return _decompress(memoryview(body), length, room) if compressed else _measured(body, length)
     if compressed:
         plain = _scratch(sum(map(len, stored)))
-        return _decompress(plain[: _decrypt(stored, key, plain)], length)
-    buffer = BytesIO(bytes(sum(map(len, stored))))
-    with buffer.getbuffer() as view:
+        return _decompress(plain[: _decrypt(stored, key, plain)], length, room)
+    with room.getbuffer() as view:
         end = _decrypt(stored, key, view)
-    buffer.truncate(end)
-    return _measured(buffer.getvalue(), length)
+    room.truncate(end)
+    return _measured(room.getvalue(), length)
+
+
+def room_for(stored: list[bytes], length: int, *, compressed: bool) -> BytesIO:
+    """Room that a block is decoded into; it becomes the decoded bytes without a copy.
+
+    Whoever runs :func:`decode_block` in a thread makes it outside: the allocators of threads give large
+    blocks back to the system each time, and their page faults cost as much as the decoding.
+    """
+    return BytesIO(bytes(length if compressed else sum(map(len, stored))))
 
 
 def longest_stored(length: int) -> int:
@@ -119,12 +135,12 @@ def _decrypt(stored: list[bytes], key: bytes, into: memoryview) -> int:
     return end
 
 
-def _decompress(body: memoryview, length: int) -> bytes:
+def _decompress(body: memoryview, length: int, room: BytesIO) -> bytes:
     if body[:2] == GZIP_MAGIC:
         return _gunzip(body, length)
     if body[: len(SNAPPY_MAGIC)] == SNAPPY_MAGIC:
-        return _unsnap(_pieces(body), length)
-    return _unsnap([body], length)
+        return _unsnap(_pieces(body), length, room)
+    return _unsnap([body], length, room)
 
 
 def _gunzip(body: memoryview | bytes, length: int) -> bytes:
@@ -164,12 +180,11 @@ def _pieces(body: memoryview) -> list[memoryview]:
     return pieces
 
 
-def _unsnap(pieces: list[memoryview], length: int) -> bytes:
+def _unsnap(pieces: list[memoryview], length: int, room: BytesIO) -> bytes:
     from cramjam import DecompressionError, snappy
 
-    buffer = BytesIO(bytes(length))
     at = 0
-    with buffer.getbuffer() as view:
+    with room.getbuffer() as view:
         for piece in pieces:
             try:
                 size = snappy.decompress_raw_len(piece)
@@ -181,4 +196,4 @@ def _unsnap(pieces: list[memoryview], length: int) -> bytes:
                 raise BadBlock(str(error)) from None
     if at != length:
         raise BadBlock(f"it decompresses to {at} bytes, announced were {length}")
-    return buffer.getvalue()
+    return room.getvalue()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     InOrder = Callable[[Reading, int, int], AsyncGenerator[Block]]
     Progress = Callable[[int, int], None]
 
+_AT_ONCE_BYTES: Final = 1 << 20
 _RESUMABLE_BYTES: Final = 8 << 20
 _CHECKPOINT_BYTES: Final = 64 << 20
 
@@ -49,7 +50,7 @@ async def download(
     target = Path(path)
     size, version = reading.blocks.size, reading.blocks.version
     resumable = resume and size > _RESUMABLE_BYTES
-    if not resumable and size <= _RESUMABLE_BYTES:
+    if size <= _AT_ONCE_BYTES:
         return await _at_once(in_order, reading, target, progress)
     partial = Partial(target, f"{reading.file_id}:{version}")
     try:

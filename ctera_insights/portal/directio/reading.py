@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ctera_insights.errors import (
@@ -18,7 +19,7 @@ from ctera_insights.errors import (
     UnreadableAnswer,
 )
 from ctera_insights.portal.directio.blocklist import BlockList, Chunk, UnreadableList, parse_block_list
-from ctera_insights.portal.directio.codec import BadBlock, decode_block
+from ctera_insights.portal.directio.codec import BadBlock, decode_block, room_for
 from ctera_insights.portal.directio.http import RedirectRefused
 from ctera_insights.portal.directio.keys import KeyNotUnwrapped, unwrap_key
 
@@ -161,10 +162,11 @@ class Reading:
         key, compressed = self._key, self.blocks.compressed
         if chunk.length <= _INLINE_BYTES:
             return decode_block(stored, chunk.length, key=key, compressed=compressed, md5=md5)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._pool, lambda: decode_block(stored, chunk.length, key=key, compressed=compressed, md5=md5)
+        room = room_for(stored, chunk.length, compressed=compressed)
+        decode = partial(
+            decode_block, stored, chunk.length, key=key, compressed=compressed, md5=md5, room=room
         )
+        return await asyncio.get_running_loop().run_in_executor(self._pool, decode)
 
     def _unwrapped(self, blocks: BlockList, offset: int) -> bytes | None:
         if not blocks.encrypted or not blocks.chunks:
