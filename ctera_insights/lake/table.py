@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -182,17 +183,20 @@ class Table:
         base = self.place.uri.rstrip("/")
         files = []
         # Not pa.table(): that imports pandas, which takes longer than all the rest.
-        for row in pa.RecordBatchReader.from_stream(delta.get_add_actions()).read_all().to_pylist():
-            path = row["path"]
+        actions = pa.RecordBatchReader.from_stream(delta.get_add_actions()).read_all().combine_chunks()
+        columns = {name: actions[name] for name in actions.column_names}
+        lows, highs = (_records(columns.get(name), self.statistics) for name in ("min", "max"))
+        parts = _records(columns.get("partition"), self.partition_by)
+        for row, path in enumerate(columns["path"].to_pylist()):
             files.append(
                 DataFile(
                     path=path,
                     uri=f"{base}/{path}",
-                    size_bytes=row["size_bytes"],
-                    rows=row["num_records"] or 0,
-                    partition=row.get("partition") or {},
-                    min=row.get("min") or {},
-                    max=row.get("max") or {},
+                    size_bytes=columns["size_bytes"][row].as_py(),
+                    rows=columns["num_records"][row].as_py() or 0,
+                    partition=parts[row] if parts else {},
+                    min=lows[row] if lows else {},
+                    max=highs[row] if highs else {},
                 )
             )
         return Snapshot(self, delta.version(), sorted(files, key=lambda file: file.path))
@@ -425,6 +429,28 @@ class Table:
                 checkpoint.unlink()
             self._delta = None  # it may still want to read one of them
         return True
+
+
+def _records(structs: pa.ChunkedArray | None, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Some fields of a column of structs, as records."""
+    if structs is None or not len(structs):
+        return []
+    combined = structs.combine_chunks()
+    known = [field.name for field in combined.type]
+    columns = {name: _values(combined.field(name)) for name in names if name in known}
+    return [{name: values[row] for name, values in columns.items()} for row in range(len(combined))]
+
+
+def _values(column: pa.Array) -> list[Any]:
+    import pyarrow as pa
+
+    if not pa.types.is_timestamp(column.type):
+        return list(column.to_pylist())
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)  # to_pylist() of a time with a zone would import pandas
+    return [
+        None if micros is None else epoch + timedelta(microseconds=micros)
+        for micros in column.cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
+    ]
 
 
 def _removal(file: DataFile, data_change: bool) -> RemoveAction:
