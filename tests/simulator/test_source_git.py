@@ -190,7 +190,7 @@ def test_a_source_by_its_protocol(tmp_path: Path):
     assert isinstance(source, Source)
     assert source.name == "git:project"
     assert source.identity == f"git:{git(repo, 'rev-parse', 'HEAD').decode().strip()}:project"
-    assert (source.inventory, GitSource(repo, speed=10).inventory) == ("start", "now")
+    assert source.inventory == "start"
 
 
 def test_files_are_made_written_renamed_and_deleted(tmp_path: Path):
@@ -569,7 +569,7 @@ def test_a_bare_repository_and_a_directory_inside_one(tmp_path: Path):
 
 
 def test_what_cannot_be_replayed_says_why(tmp_path: Path):
-    """No repository, no commit, a wrong revision (even one that looks like an option), a wrong speed."""
+    """No repository, no commit, a wrong revision (even one that looks like an option)."""
     with pytest.raises(UsageError, match="not a git repository"):
         GitSource(tmp_path)
     git(tmp_path, "init", "-q")
@@ -577,8 +577,6 @@ def test_what_cannot_be_replayed_says_why(tmp_path: Path):
         GitSource(tmp_path)
     with pytest.raises(UsageError, match="--all"):
         GitSource(tmp_path, rev="--all")
-    with pytest.raises(UsageError, match="above 0"):
-        GitSource(tmp_path, speed=0)
     with pytest.raises(UsageError, match="Cannot replay"):
         GitSource(tmp_path / "nowhere")
 

@@ -9,10 +9,18 @@ if TYPE_CHECKING:
     from ctera_insights.simulator.sources.base import Source
     from ctera_insights.simulator.sources.directory import DirectorySource
     from ctera_insights.simulator.sources.git import GitSource
+    from ctera_insights.simulator.sources.scenario import SCENARIOS, Incident, ScenarioSource
 
-__all__ = ["DirectorySource", "GitSource", "Source"]
+__all__ = ["SCENARIOS", "DirectorySource", "GitSource", "Incident", "ScenarioSource", "Source"]
 
-_HOMES = {"DirectorySource": "directory", "GitSource": "git", "Source": "base"}
+_HOMES = {
+    "SCENARIOS": "scenario",
+    "DirectorySource": "directory",
+    "GitSource": "git",
+    "Incident": "scenario",
+    "ScenarioSource": "scenario",
+    "Source": "base",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctera_insights.errors import UsageError
 from ctera_insights.simulator.sources.git.command import Git
 from ctera_insights.simulator.sources.git.log import read_history
 from ctera_insights.simulator.sources.git.replay import Replay
@@ -41,7 +40,6 @@ class GitSource:
     Args:
         repo: a working tree or a bare repository.
         rev: the commit where the replay ends.
-        speed: how many times faster than real time; ``None`` replays at once. It is the Portal that waits.
         name: name of the cloud folder; the repository's when not given.
 
     Raises:
@@ -57,19 +55,15 @@ class GitSource:
         repo: str | PathLike[str],
         *,
         rev: str = "HEAD",
-        speed: float | None = None,
         name: str | None = None,
     ) -> None:
-        if speed is not None and not speed > 0:
-            raise UsageError(f"The speed of a replay is {speed}: give a number above 0, such as 3600.")
         path = Path(repo).resolve()
         self._git = Git(path)
         self.head = self._git.commit_id(rev)
         self.cloud_folder = name or path.name.removesuffix(".git") or "repository"
-        self.speed = speed
         self.name = f"git:{self.cloud_folder}"
         self.identity: str | None = f"git:{self.head}:{self.cloud_folder}"
-        self.inventory: Inventory = "start" if speed is None else "now"
+        self.inventory: Inventory = "start"
         self._commits: Iterator[Commit] = iter(())
         self._replay: Replay | None = None
 
