@@ -15,6 +15,7 @@ SNAPPY_MAGIC = b"\x82SNAPPY\0"
 _SNAPPY_HEADER_BYTES = 16  # magic, version, lowest compatible version
 _CIPHER_BLOCK = 16
 _PREFIX_BYTES = 1 + _CIPHER_BLOCK  # a header byte of unknown meaning, then the IV
+_INFLATED_PIECE_BYTES = 256 << 10
 _KEPT_SCRATCH_BYTES = 4 << 20
 _local = threading.local()
 
@@ -137,28 +138,31 @@ def _decrypt(stored: list[bytes], key: bytes, into: memoryview) -> int:
 
 def _decompress(body: memoryview, length: int, room: BytesIO) -> bytes:
     if body[:2] == GZIP_MAGIC:
-        return _gunzip(body, length)
+        return _gunzip(body, length, room)
     if body[: len(SNAPPY_MAGIC)] == SNAPPY_MAGIC:
         return _unsnap(_pieces(body), length, room)
     return _unsnap([body], length, room)
 
 
-def _gunzip(body: memoryview | bytes, length: int) -> bytes:
-    data = b""
-    while body:  # a gzip file may have several members
-        inflater = zlib.decompressobj(wbits=31)
+def _gunzip(body: memoryview, length: int, room: BytesIO) -> bytes:
+    inflater = zlib.decompressobj(wbits=31)
+    read = 0
+    while read < len(body):
+        if inflater.eof:  # a gzip file may have several members
+            inflater = zlib.decompressobj(wbits=31)
+        piece = body[read : read + _INFLATED_PIECE_BYTES]
         try:
-            data += inflater.decompress(body, max(1, length + 1 - len(data)))
+            room.write(inflater.decompress(piece, length - room.tell() + 1))
         except zlib.error as error:
             raise BadBlock(f"gzip: {error}") from None
-        if len(data) > length:
+        if room.tell() > length:
             raise BadBlock(f"it decompresses to more than the {length} bytes announced")
-        if not inflater.eof:
-            raise BadBlock("its gzip stream is cut short")
-        body = inflater.unused_data
-    if len(data) != length:
-        raise BadBlock(f"it decompresses to {len(data)} bytes, announced were {length}")
-    return data
+        read += len(piece) - len(inflater.unused_data)
+    if not inflater.eof:
+        raise BadBlock("its gzip stream is cut short")
+    if room.tell() != length:
+        raise BadBlock(f"it decompresses to {room.tell()} bytes, announced were {length}")
+    return room.getvalue()
 
 
 def _pieces(body: memoryview) -> list[memoryview]:
