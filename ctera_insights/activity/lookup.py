@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ctera_insights import plain
@@ -14,6 +13,8 @@ from ctera_insights.errors import AncestorsNotFound, UsageError
 from ctera_insights.model import WIRE_FIELDS, Event
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import duckdb
     import pandas as pd
     import pyarrow as pa
@@ -125,13 +126,14 @@ def enrich(lake: Lake, events: Events) -> Events:
     import duckdb
     import pyarrow as pa
 
-    if isinstance(events, pa.Table):
-        return _enriched(lake, events)
     if isinstance(events, duckdb.DuckDBPyRelation):
-        table = _enriched(lake, events.to_arrow_table())
-        return duckdb.from_arrow(table)
+        return duckdb.from_arrow(_enriched(lake, events.to_arrow_table()))
+    if isinstance(events, pa.Table):
+        enriched: Events = _enriched(lake, events)
+        return enriched
     table = _enriched(lake, pa.Table.from_pandas(events, preserve_index=False))
-    return events.assign(**{name: table[name].to_pandas().to_numpy() for name in _ADDED})
+    frame: pd.DataFrame = events.assign(**{name: table[name].to_pandas().to_numpy() for name in _ADDED})
+    return frame
 
 
 def _enriched(lake: Lake, events: pa.Table) -> pa.Table:

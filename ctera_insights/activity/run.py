@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ctera_insights import plain
 from ctera_insights.activity.ask import Ancestors, Answers, ask
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ctera_insights.activity.store import Tables
     from ctera_insights.lake import Lake
 
+_T = TypeVar("_T")
 WRITER: Final = "activity"
 """The lock of those who derive."""
 
@@ -93,20 +94,31 @@ async def enrich_lake(
         >>> summary = await enrich_lake(Lake("data"))  # doctest: +SKIP
     """
     began = time.monotonic()
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(lake.locks.writer(WRITER))
-        con = stack.enter_context(connection())
-        run = _Run(lake, con, step_rows)
-        names = await asyncio.to_thread(run.open, feeds)
+    run = _Run(lake, step_rows)
+    try:
+        names = await _in_thread(run, run.open, feeds)
         if rebuild:
             for feed in names:
-                await asyncio.to_thread(run.rebuild, feed)
-        await asyncio.to_thread(run.advance, names, progress)
+                await _in_thread(run, run.rebuild, feed)
+        await _in_thread(run, run.advance, names, progress)
         for feed in names:
             answers = await run.ask(feed, ancestors) if ancestors is not None else None
-            await asyncio.to_thread(run.settle, feed, answers)
-        await asyncio.to_thread(sweep, run.tables, force=rebuild)
+            await _in_thread(run, run.settle, feed, answers)
+        await _in_thread(run, run.sweep, rebuild)
+    finally:
+        await asyncio.to_thread(run.close)
     return replace(run.summary, seconds=time.monotonic() - began)
+
+
+async def _in_thread(run: _Run, work: Callable[..., _T], *arguments: object) -> _T:
+    """Run blocking work in a thread; when cancelled, wait until it has come to the end of its step."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        run.stopped = True
+        await asyncio.wait([task])
+        raise
 
 
 def enrich_lake_plain(
@@ -123,17 +135,27 @@ def enrich_lake_plain(
 
 
 class _Run:
-    """One run over the feeds of a lake; its methods but :meth:`ask` block."""
+    """One run over the feeds of a lake; its methods but :meth:`ask` block.
 
-    def __init__(self, lake: Lake, con: duckdb.DuckDBPyConnection, step_rows: int) -> None:
+    Attributes:
+        summary: what it has done.
+        stopped: set to end it behind the step that is under way.
+    """
+
+    con: duckdb.DuckDBPyConnection
+
+    def __init__(self, lake: Lake, step_rows: int) -> None:
         self.lake = lake
-        self.con = con
         self.step_rows = step_rows
         self.tables: Tables = tables(lake)
         self.summary = Summary()
+        self.stopped = False
+        self._stack = contextlib.ExitStack()
         self._listing: dict[str, bool] = {}
 
     def open(self, feeds: Sequence[str] | None) -> list[str]:
+        self._stack.enter_context(self.lake.locks.writer(WRITER))
+        self.con = self._stack.enter_context(connection())
         names = feed_names(self.lake) if feeds is None else list(feeds)
         create(self.tables.all)
         for feed in names:
@@ -141,6 +163,12 @@ class _Run:
             if activity < objects or objects < folders:  # someone removed a table
                 self.rebuild(feed)
         return names
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def sweep(self, force: bool) -> None:
+        sweep(self.tables, force=force)
 
     @staticmethod
     def _marks(tables: Tables, feed: str) -> tuple[int, ...]:
@@ -176,6 +204,8 @@ class _Run:
             commit(tables, step, derive(self.con, step, state))
             tidy(self.con, tables, feed)
             yield rows
+            if self.stopped:
+                return
 
     def _note_inventory(self, feed: str, epoch: int, batch: int) -> None:
         import pyarrow as pa
@@ -191,18 +221,16 @@ class _Run:
         """Ask the Portal for what is unknown, unless it may still be on its way."""
         if self._listing.get(feed):
             return None
-        lacking = await asyncio.to_thread(missing, self.con, self.lake, self.tables, feed)
+        lacking = await _in_thread(self, missing, self.con, self.lake, self.tables, feed)
         if not lacking.unknown:
             return None
-        mark = await asyncio.to_thread(watermark, self.tables, feed)
-        return await ask(
-            ancestors, lacking.unknown, feed=feed, batch=mark, pos=await asyncio.to_thread(self._pos, feed)
-        )
+        mark, pos = await _in_thread(self, self._end, feed)
+        return await ask(ancestors, lacking.unknown, feed=feed, batch=mark, pos=pos)
 
-    def _pos(self, feed: str) -> int:
+    def _end(self, feed: str) -> tuple[int, int]:
         mark = watermark(self.tables, feed)
         state = before(self.con, self.lake, self.tables, feed, mark, mark)
-        return int(one(self.con, f"SELECT coalesce(max(pos), 0) FROM {state.objects}")[0])  # noqa: S608 - our names
+        return mark, int(one(self.con, f"SELECT coalesce(max(pos), 0) FROM {state.objects}")[0])  # noqa: S608 - our names
 
     def settle(self, feed: str, answers: Answers | None) -> None:
         """Store the Portal's answers, and put right the paths that what is known by now allows."""
@@ -238,6 +266,8 @@ class _Run:
             each = self._plan(fresh, feed, mark)
             for _ in self._steps(fresh, feed, each.through(mark)):
                 pass
+            if self.stopped:
+                return
             if not each.listing:
                 self._mend(fresh, feed)
             install(fresh, self.tables, feed, mark)

@@ -4,7 +4,7 @@ CREATE OR REPLACE TEMP TABLE states AS
 SELECT
     * REPLACE (
         CASE
-            WHEN stale OR parent_guid IS NOT NULL THEN parent_guid
+            WHEN parent_guid IS NOT NULL THEN parent_guid
             WHEN deleted OR coalesce(last_value(CASE WHEN NOT stale THEN type END IGNORE NULLS) OVER w, 'file') = 'file'
                 THEN last_value(CASE WHEN NOT stale THEN parent_guid END IGNORE NULLS) OVER w
         END AS parent_guid,
