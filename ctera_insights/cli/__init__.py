@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from ctera_insights import __version__
-from ctera_insights.cli import collect, demo, simulate, store
+from ctera_insights.cli import collect, demo, enrich, simulate, store
 from ctera_insights.errors import EXIT_FAILED, InsightsError
 
 INTERRUPTED = 130
@@ -33,6 +33,7 @@ for command in (
     demo.demo,
     simulate.simulate,
     collect.collect,
+    enrich.enrich,
     store.status,
     store.sql,
     store.views,

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ctera_insights.cli.options import DATA, JSON, lake_at, required
+from ctera_insights.cli.options import DATA, JSON, count, lake_at, required
 from ctera_insights.errors import UsageError
 from ctera_insights.settings import password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ctera_insights.collect import Collector, Progress
+    from ctera_insights.activity import Summary
+    from ctera_insights.collect import Progress
     from ctera_insights.lake import Lake
     from ctera_insights.settings import Secret
 
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
 @click.option(
     "--feed", metavar="NAME", help="Name of the stream; by default Portal, context and cloud folders."
 )
+@click.option("--no-enrich", is_flag=True, help="Leave deriving activity to `enrich`.")
 @JSON
 def collect(**options: Any) -> None:
     """Drain a Portal's file events into a lake, exactly once.
@@ -86,89 +88,86 @@ def collect(**options: Any) -> None:
     secret = password(user, url=portal, ask=sys.stdin.isatty())
     lake = lake_at(options["data"])
     started = time.monotonic()
-    final = asyncio.run(_collect(portal, user, secret, lake, options))
-    summarize(lake, final, time.monotonic() - started, as_json=options["as_json"])
+    collected, derived = asyncio.run(_collect(portal, user, secret, lake, options))
+    summarize(lake, collected, derived, time.monotonic() - started, as_json=options["as_json"])
 
 
-async def _collect(portal: str, user: str, secret: Secret, lake: Lake, options: dict[str, Any]) -> Progress:
-    from ctera_insights.collect import BatchLimits, Collector, feed_name
-    from ctera_insights.portal import AsyncGlobalAdmin, AsyncServicesPortal, RetryPolicy
+async def _collect(
+    portal: str, user: str, secret: Secret, lake: Lake, options: dict[str, Any]
+) -> tuple[Progress, Summary | None]:
+    from ctera_insights.collect import BatchLimits
+    from ctera_insights.pipeline import collect_portal
     from ctera_insights.widgets.progress import progress_display
 
-    kind = AsyncGlobalAdmin if options["context"] == "admin" else AsyncServicesPortal
-    endless = options["follow"] or options["seconds"] is not None
-    collector: Collector | None = None
-
-    def on_retry(error: Exception, wait_s: float) -> None:
-        if collector:
-            collector.trouble(error, wait_s)
-
-    async with kind(
-        portal,
-        verify=not options["insecure"],
-        ca_file=options["ca_file"],
-        retries=RetryPolicy.forever() if endless else RetryPolicy(),
-        on_retry=on_retry,
-    ) as client:
-        await client.login(user, secret)
-        with progress_display() as report:
-            collector = Collector(
-                client.notifications,
-                lake,
-                options["feed"] or feed_name(client.url, options["context"], options["folders"]),
-                folder_ids=options["folders"],
-                limits=BatchLimits(rows=options["batch_rows"], seconds=options["batch_seconds"]),
-                follow=options["follow"],
-                deadline_s=options["seconds"],
-                resync=options["resync"],
-                progress=report,
-            )
-            with stopping(collector):
-                final = await collector.run()
-        with contextlib.suppress(Exception):  # the data is safe, and the session ends by itself
-            await client.logout()
-    return final
+    with progress_display() as report, stopping() as stop:
+        return await collect_portal(
+            portal,
+            lake,
+            user=user,
+            password=secret,
+            context=options["context"],
+            cloud_folders=options["folders"],
+            follow=options["follow"],
+            seconds=options["seconds"],
+            limits=BatchLimits(rows=options["batch_rows"], seconds=options["batch_seconds"]),
+            ca_file=options["ca_file"],
+            verify=not options["insecure"],
+            resync=options["resync"],
+            feed=options["feed"],
+            enrich=not options["no_enrich"],
+            progress=report,
+            stop=stop,
+        )
 
 
 @contextlib.contextmanager
-def stopping(collector: Collector) -> Iterator[None]:
-    """First SIGINT or SIGTERM: commit and end. Second: stop at once; the store takes no harm from it."""
+def stopping() -> Iterator[asyncio.Event]:
+    """First SIGINT or SIGTERM: the event is set. Second: stop at once; the store takes no harm from it."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
-    seen = 0
+    stop = asyncio.Event()
 
     def on_signal(number: int) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > 1:
+        if stop.is_set():
             os._exit(128 + number)
         click.echo("Committing what was read; once more stops at once.", err=True)
-        collector.stop()
+        stop.set()
 
     for number in signals:
         loop.add_signal_handler(number, on_signal, number)
     try:
-        yield
+        yield stop
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
 
 
-def summarize(lake: Lake, final: Progress, seconds: float, *, as_json: bool = False) -> None:
+def summarize(
+    lake: Lake, collected: Progress, derived: Summary | None, seconds: float, *, as_json: bool = False
+) -> None:
     """Say what a collection did."""
     if as_json:
         told = {
-            "events": final.committed,
-            "batches": final.batches,
-            "quarantined": final.quarantined,
-            "phase": final.phase,
-            "caught_up": final.caught_up,
+            "events": collected.committed,
+            "batches": collected.batches,
+            "quarantined": collected.quarantined,
+            "phase": collected.phase,
+            "caught_up": collected.caught_up,
+            "enriched": derived.events if derived else 0,
             "seconds": round(seconds, 3),
         }
         click.echo(json.dumps(told))
         return
     click.echo(
-        f"{final.committed:,} events in {final.batches:,} batches committed to {lake.uri} in {seconds:.1f} s"
-        + (f"; {final.quarantined:,} entries quarantined" if final.quarantined else "")
-        + ("; caught up." if final.caught_up else ".")
+        f"{count(collected.committed, 'event')} in {count(collected.batches, 'batch', 'batches')} "
+        f"committed to {lake.uri} in {seconds:.1f} s"
+        + (
+            f"; {count(collected.quarantined, 'entry', 'entries')} quarantined"
+            if collected.quarantined
+            else ""
+        )
+        + ("; caught up." if collected.caught_up else ".")
     )
+    if derived and derived.unknown:
+        unknown = count(derived.unknown, "directory", "directories")
+        click.echo(f"{unknown} could not be named: their paths begin with ?. {derived.trouble}".rstrip())

@@ -6,7 +6,7 @@ import asyncio
 import shlex
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -14,6 +14,7 @@ from ctera_insights.cli.collect import stopping, summarize
 from ctera_insights.lake import Lake
 
 if TYPE_CHECKING:
+    from ctera_insights.activity import Summary
     from ctera_insights.collect import Progress
 
 
@@ -32,48 +33,52 @@ def demo(data: str, events: int) -> None:
     lake = Lake(data)
     click.echo(f"A simulated Portal serves about {events:,} file events; collecting them into {data} …")
     started = time.monotonic()
-    final = asyncio.run(_collect(lake, events))
-    summarize(lake, final, time.monotonic() - started)
-    if not final.batches:
+    collected, derived = asyncio.run(_collect(lake, events))
+    summarize(lake, collected, derived, time.monotonic() - started)
+    if not collected.batches:
         click.echo("The demo had been collected before: the cursor in the lake says so.")
     _show(lake)
     where = shlex.quote(data)
-    query = "SELECT * FROM events WHERE phase = 'live' LIMIT 5"
+    query = "SELECT old_path, path FROM activity WHERE op = 'moved' AND type = 'folder' LIMIT 5"
     click.echo(f'Next:  ctera-insights sql --data {where} "{query}"')
 
 
-async def _collect(lake: Lake, events: int) -> Progress:
-    from ctera_insights.collect import Collector
-    from ctera_insights.portal import AsyncGlobalAdmin
+async def _collect(lake: Lake, events: int) -> tuple[Progress, Summary | None]:
+    from ctera_insights.pipeline import collect_portal
     from ctera_insights.simulator import SimulatedPortal
     from ctera_insights.simulator.sources.scenario import ScenarioSource
     from ctera_insights.widgets.progress import progress_display
 
     source = ScenarioSource("office", events=events)
-    async with SimulatedPortal(source) as portal, AsyncGlobalAdmin(portal.url) as admin:
-        await admin.login(portal.user, portal.password)
-        with progress_display(sys.stderr) as report:
-            collector = Collector(admin.notifications, lake, f"demo/{source.name}/{events}", progress=report)
-            with stopping(collector):
-                final = await collector.run()
-        await admin.logout()
-    return final
+    with progress_display(sys.stderr) as report, stopping() as stop:
+        async with SimulatedPortal(source) as portal:
+            return await collect_portal(
+                portal.url,
+                lake,
+                user=portal.user,
+                password=portal.password,
+                feed=f"demo/{source.name}/{events}",
+                progress=report,
+                stop=stop,
+            )
 
 
 def _show(lake: Lake) -> None:
     from ctera_insights.insights.views import connect
 
     with connect(lake) as connection:
-        click.echo(
-            str(
-                connection.sql(
-                    """
-                    SELECT phase, type, count(*) AS events, count(*) FILTER (deleted) AS deleted,
-                           round(sum(size) / 1e9, 1) AS gb,
-                           min(portal_modified_date) AS first, max(portal_modified_date) AS last
-                    FROM events GROUP BY ALL ORDER BY ALL
-                    """
-                )
-            ),
-            nl=False,
-        )
+        for title, query in QUESTIONS.items():
+            click.echo(f"\n{title}\n{connection.sql(query)}", nl=False)
+
+
+QUESTIONS: Final = {
+    "What happened": """
+        SELECT op, count(*) AS changes, count(DISTINCT cloud_folder) AS cloud_folders,
+               round(sum(size_delta) / 1e9, 1) + 0.0 AS growth_gb, max("at") AS last
+        FROM activity WHERE phase = 'live' GROUP BY op ORDER BY changes DESC
+    """,
+    "Where": """
+        SELECT cloud_folder, count(*) AS changes, count(*) FILTER (op = 'deleted') AS deleted
+        FROM activity WHERE phase = 'live' GROUP BY cloud_folder ORDER BY changes DESC LIMIT 5
+    """,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,10 @@ def sql(data: str | None, query: str, form: str) -> None:
             if relation is not None:
                 _print(relation, form)
         except duckdb.Error as error:
-            raise QueryFailed(f"{error}\nThe views are: {_views(connection)}.") from None
+            hints = f"The views are: {_views(connection)}."
+            if isinstance(error, duckdb.ParserException) and re.search(r'(?<!")\bat\b(?!")', query, re.I):
+                hints += ' The column "at" must be quoted: AT is a word of DuckDB\'s own SQL.'
+            raise QueryFailed(f"{error}\n{hints}") from None
 
 
 def _views(connection: duckdb.DuckDBPyConnection) -> str:

@@ -6,21 +6,21 @@ queries need no lock and see one state; :func:`refresh` moves them on to the new
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ctera_insights import model
+from ctera_insights.activity import derived_sources, derived_views
 from ctera_insights.lake import Lake
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
     import pyarrow as pa
 
     from ctera_insights.lake import DataFile, Snapshot, Table
-
-RAW_VIEWS: Final = ("events", "batches", "quarantine")
 
 _EVENTS: Final = """
 SELECT feed, seq, batch, phase, collected_at, collected_on,
@@ -84,14 +84,18 @@ def refresh(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     Raises:
         StoreNotFound: nothing was ever collected there.
     """
-    sources: dict[str, str] = {}
-    for name, snapshot in _raw_snapshots(lake):
-        if lake.place.local or snapshot is None or not snapshot.files:
-            continue
-        relation = f"{name}_files"
-        connection.register(relation, snapshot.dataset())
-        sources[name] = relation
-    for name, select in view_selects(lake, sources).items():
+    derived = derived_sources(lake)  # before the raw events, so that none of it is ahead of them
+    raw = dict(_raw_snapshots(lake))
+    relations = {name: files_sql(snapshot) for name, snapshot in raw.items()}
+    if not lake.place.local:  # DuckDB reads an object store through the lake's own credentials
+        for name, snapshot in raw.items():
+            if snapshot.files:
+                relations[name] = f"{name}_files"
+                connection.register(relations[name], snapshot.dataset())
+        for source in derived.values():
+            if source.dataset is not None:
+                connection.register(source.name, source.dataset)
+    for name, select in (_raw_views(relations) | derived_views(lake, derived)).items():
         connection.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")
 
 
@@ -104,18 +108,27 @@ def statements(lake: Lake) -> str:
     head = ["SET TimeZone = 'UTC';"]
     if not lake.place.local:
         head.append("INSTALL httpfs; LOAD httpfs; -- and CREATE SECRET for the credentials of the store")
-    views = [f"CREATE OR REPLACE VIEW {name} AS{select};" for name, select in view_selects(lake).items()]
-    return "\n\n".join([*head, *views])
+    relations = {name: files_sql(snapshot) for name, snapshot in _raw_snapshots(lake)}
+    derived = {
+        name: source
+        if source.dataset is None
+        else replace(
+            source,
+            relation=f"read_parquet({_list([f'{lake.uri}/{name}/{p}' for p in source.dataset.files])})",
+        )
+        for name, source in derived_sources(lake).items()
+    }
+    views = _raw_views(relations) | derived_views(lake, derived)
+    return "\n\n".join(
+        [*head, *(f"CREATE OR REPLACE VIEW {name} AS{select};" for name, select in views.items())]
+    )
 
 
-def view_selects(lake: Lake, sources: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Each view's ``SELECT``, over lists of files or (``sources``) relations registered for them."""
-    tables = {name: (sources or {}).get(name) or files_sql(snap) for name, snap in _raw_snapshots(lake)}
-    wire = ", ".join(name for name in model.WIRE_FIELDS)
+def _raw_views(relations: Mapping[str, str]) -> dict[str, str]:
     return {
-        "events": _EVENTS.format(wire=wire, source=tables["events"]),
-        "batches": _BATCHES.format(**tables),
-        "quarantine": _QUARANTINE.format(source=tables["quarantine"]),
+        "events": _EVENTS.format(wire=", ".join(model.WIRE_FIELDS), source=relations["events"]),
+        "batches": _BATCHES.format(**relations),
+        "quarantine": _QUARANTINE.format(source=relations["quarantine"]),
     }
 
 
@@ -146,12 +159,15 @@ def files_sql(snapshot: Snapshot) -> str:
     if not snapshot.files:
         columns = ", ".join(f"NULL::{_sql_type(field.type)} AS {_quoted(field.name)}" for field in schema)
         return f"(SELECT {columns} WHERE false)"
-    files = ", ".join(f"'{_escaped(uri)}'" for uri in snapshot.uris())
     types = ", ".join(
         f"{_quoted(name)}: {_sql_type(schema.field(name).type)}" for name in snapshot.table.partition_by
     )
     hive = f", hive_partitioning = true, hive_types = {{{types}}}" if types else ""
-    return f"read_parquet([{files}]{hive})"
+    return f"read_parquet({_list(snapshot.uris())}{hive})"
+
+
+def _list(uris: Sequence[str]) -> str:
+    return "[" + ", ".join(f"'{_escaped(uri)}'" for uri in uris) + "]"
 
 
 def _escaped(path: str) -> str:

@@ -117,7 +117,7 @@ def _lines(stream: TextIO) -> Iterator[Report]:
             print(progress.trouble, file=stream, flush=True)
         trouble = progress.trouble
         pending = describe(progress)
-        if now - last_at >= LINE_EVERY_S and pending != last:
+        if progress.events and now - last_at >= LINE_EVERY_S and pending != last:
             print(pending, file=stream, flush=True)
             last_at = now
             last = pending

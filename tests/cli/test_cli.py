@@ -102,6 +102,7 @@ def data(portal: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_collect_says_what_it_did(portal: Simulator, tmp_path: Path) -> None:
     told = collect(portal, tmp_path, "--json")
     assert json.loads(told.stdout) | {"seconds": 0} == {
+        "enriched": 45,
         "events": 45,
         "batches": 1,
         "quarantined": 0,
