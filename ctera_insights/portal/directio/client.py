@@ -7,7 +7,7 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from ctera_insights.errors import DirectIOClosed, DirectIOError, FileChanged, UsageError
 from ctera_insights.portal.address import portal_url
@@ -109,7 +109,7 @@ class DirectIO:
         self._in_flight = InFlight(concurrency, max_bytes_in_flight)
         self._pool = ThreadPoolExecutor(_DECODERS, thread_name_prefix="directio")
         self._blocks: dict[asyncio.Task[None], _UnderWay] = {}
-        self._lists: set[asyncio.Task[None]] = set()
+        self._listing: set[asyncio.Task[Any]] = set()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -129,7 +129,9 @@ class DirectIO:
         for future, file_id, offset in self._blocks.values():
             if not future.done():
                 future.set_exception(_closed(file_id, offset))
-        tasks = [*self._blocks, *self._lists]
+        while self._listing:
+            self._listing.pop().cancel()
+        tasks = list(self._blocks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -242,7 +244,7 @@ class DirectIO:
         return await download(self._in_order, reading, path, resume=resume, progress=progress)
 
     async def _open(self, file_id: int, offset: int = 0) -> Reading:
-        """List the blocks, in a task of this client's, so that close() ends it."""
+        """List the blocks; close() ends it."""
         if file_id < 0:
             raise UsageError(f"{file_id!r} is not a file id: an integer, the event's `id`.")
         if self._closed:
@@ -250,21 +252,21 @@ class DirectIO:
         reading = Reading(
             file_id, http=self._http, retries=self._retries, secret=self._secret, pool=self._pool
         )
-        task = asyncio.create_task(self._listed(reading, offset))
-        self._lists.add(task)
-        task.add_done_callback(self._lists.discard)
+        caller = asyncio.current_task()
+        assert caller is not None
+        cancelling = caller.cancelling()
+        self._listing.add(caller)
         try:
-            await task
+            async with self._in_flight.slot(0):
+                await reading.open(offset)
         except asyncio.CancelledError:
-            caller = asyncio.current_task()
-            if caller is not None and not caller.cancelling():  # so it was close() that cancelled
+            # As asyncio.timeout does: what close() cancelled, and nobody else, goes on with an error.
+            if caller not in self._listing and caller.uncancel() <= cancelling:
                 raise _closed(file_id, offset) from None
             raise
+        finally:
+            self._listing.discard(caller)
         return reading
-
-    async def _listed(self, reading: Reading, offset: int) -> None:
-        async with self._in_flight.slot(0):
-            await reading.open(offset)
 
     async def _in_order(self, reading: Reading, start: int, end: int) -> AsyncGenerator[Block]:
         ahead: deque[asyncio.Future[Block]] = deque()
