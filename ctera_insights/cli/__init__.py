@@ -1,7 +1,8 @@
 """The command line: a thin face over the package.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 login refused, 4 Portal unreachable, 5 store locked or fenced,
-6 cursor refused, 7 store damaged. Results go to standard output, progress and errors to standard error.
+6 cursor refused, 7 store damaged, 10 alert fired. Results go to standard output, progress and errors to
+standard error.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NoReturn
 import click
 
 from ctera_insights import __version__
-from ctera_insights.cli import collect, demo, enrich, simulate, store
+from ctera_insights.cli import collect, demo, download, enrich, insights, simulate, store
 from ctera_insights.errors import EXIT_FAILED, InsightsError
 
 INTERRUPTED = 130
@@ -22,7 +23,7 @@ INTERRUPTED = 130
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 login refused, 4 Portal unreachable, 5 store locked or "
-    "fenced, 6 cursor refused, 7 store damaged.",
+    "fenced, 6 cursor refused, 7 store damaged, 10 alert fired.",
 )
 @click.version_option(__version__, prog_name="ctera-insights")
 def cli() -> None:
@@ -39,6 +40,9 @@ for command in (
     store.views,
     store.optimize,
     store.check,
+    insights.alerts,
+    insights.report,
+    download.download,
 ):
     cli.add_command(command)
 

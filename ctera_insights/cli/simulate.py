@@ -61,8 +61,10 @@ if TYPE_CHECKING:
 def simulate(**options: Any) -> None:
     """Run a simulated Portal until stopped.
 
-    The user's password is CTERA_INSIGHTS_PASSWORD (or its _FILE); without one, a random one is printed.
+    The user's password is CTERA_INSIGHTS_PASSWORD (or its _FILE); without one, a random one is printed. The
+    key of Direct IO is CTERA_INSIGHTS_ACCESS_KEY_ID with CTERA_INSIGHTS_SECRET_ACCESS_KEY.
     """
+    from ctera_insights.simulator.directio import DirectIOSettings
     from ctera_insights.simulator.faults import Faults
     from ctera_insights.simulator.standalone import serve
 
@@ -71,6 +73,9 @@ def simulate(**options: Any) -> None:
     except ValueError as error:
         raise UsageError(f"--faults: {error}") from None
     chosen = setting("password")
+    directio = DirectIOSettings()
+    if (key := setting("access_key_id")) and (secret := setting("secret_access_key")):
+        directio.keys = {key: secret}
     source = _source(options)
 
     def announce(portal: SimulatedPortal) -> None:
@@ -90,6 +95,7 @@ def simulate(**options: Any) -> None:
                 port=options["port"],
                 https=options["https"],
                 faults=faults,
+                directio=directio,
                 speed=options["speed"],
                 ready_file=options["ready_file"],
                 on_ready=announce,

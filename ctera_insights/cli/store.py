@@ -100,7 +100,9 @@ def sql(data: str | None, query: str, form: str) -> None:
                 _print(relation, form)
         except duckdb.Error as error:
             hints = f"The views are: {_views(connection)}."
-            if isinstance(error, duckdb.ParserException) and re.search(r'(?<!")\bat\b(?!")', query, re.I):
+            if isinstance(error, duckdb.ParserException) and re.search(
+                r'(?<!")\bat\b(?!")', query, re.IGNORECASE
+            ):
                 hints += ' The column "at" must be quoted: AT is a word of DuckDB\'s own SQL.'
             raise QueryFailed(f"{error}\n{hints}") from None
 

@@ -16,6 +16,7 @@ from ctera_insights.simulator.server import SimulatedPortal
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from ctera_insights.simulator.directio import DirectIOSettings
     from ctera_insights.simulator.faults import Faults
     from ctera_insights.simulator.feed import Feed
     from ctera_insights.simulator.sources.base import Source
@@ -31,6 +32,7 @@ async def serve(
     port: int = 0,
     https: bool = False,
     faults: Faults | str | None = None,
+    directio: DirectIOSettings | None = None,
     speed: float | None = None,
     ready_file: Path | None = None,
     on_ready: Callable[[SimulatedPortal], None] | None = None,
@@ -46,6 +48,7 @@ async def serve(
         port: port to listen at; 0 takes a free one.
         https: listen with a certificate of an authority of its own.
         faults: what goes wrong.
+        directio: how content is served.
         speed: lets a history happen at its own pace, so many times faster.
         ready_file: written, in one step, once it listens: JSON with ``url``, ``pid``, ``user`` and, with
             HTTPS, ``ca_file``. Removed at the end.
@@ -70,6 +73,7 @@ async def serve(
             port=port,
             https=https,
             faults=faults,
+            directio=directio,
             speed=speed,
         ) as portal:
             if ready_file is not None:

@@ -1,0 +1,85 @@
+"""Commands that answer questions: alerts and the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ctera_insights.cli.options import DATA, JSON, lake_at, required
+from ctera_insights.settings import setting
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SINCE = click.option("--since", metavar="WHEN", help="A date, a time, or an age such as 24h, 7d or 4w.")
+_UNTIL = click.option("--until", metavar="WHEN", help="Likewise; itself not included.")
+_TZ = click.option("--tz", default="UTC", show_default=True, metavar="ZONE", help="Time zone of local times.")
+_SENSITIVITY = click.option(
+    "--sensitivity",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="2 halves every threshold, 0.5 doubles it.",
+)
+
+
+@click.command()
+@DATA
+@_SINCE
+@_UNTIL
+@_TZ
+@_SENSITIVITY
+@click.option("--webhook", metavar="URL", help="POST what fired here.  [env: CTERA_INSIGHTS_WEBHOOK]")
+@JSON
+@click.pass_context
+def alerts(
+    context: click.Context,
+    data: str | None,
+    since: str | None,
+    until: str | None,
+    tz: str,
+    sensitivity: float,
+    webhook: str | None,
+    as_json: bool,
+) -> None:
+    """Look for incidents: mass deletions, encryption, sudden growth; exits 10 when something fired.
+
+    The text is fit for an e-mail. A webhook's signing key comes from CTERA_INSIGHTS_WEBHOOK_SECRET.
+    """
+    from ctera_insights import plain
+    from ctera_insights.insights import Insights
+    from ctera_insights.insights.webhook import post
+
+    with Insights(lake_at(data), tz=tz) as insights:
+        found = insights.alerts(sensitivity=sensitivity, since=since, until=until)
+    click.echo(found.to_json() if as_json else found.text())
+    if address := setting("webhook", webhook):
+        plain.run(post(address, found, secret=setting("webhook_secret")))
+    context.exit(found.exit_code)
+
+
+@click.command()
+@DATA
+@click.option("--to", type=click.Path(dir_okay=False), required=True, metavar="FILE", help="The HTML file.")
+@_SINCE
+@_UNTIL
+@_TZ
+@_SENSITIVITY
+@click.option("--title", default="File activity report", show_default=True)
+def report(
+    data: str | None,
+    to: Path,
+    since: str | None,
+    until: str | None,
+    tz: str,
+    sensitivity: float,
+    title: str,
+) -> None:
+    """Write a report as one self-contained HTML file."""
+    from ctera_insights.insights.report import make_report
+
+    store = required("data", data)
+    written = make_report(store, to, since=since, until=until, tz=tz, title=title, sensitivity=sensitivity)
+    click.echo(f"Report written to {written}")
