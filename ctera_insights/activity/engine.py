@@ -134,7 +134,15 @@ def _as(table: pa.Table, name: str) -> pa.Table:
 
 
 def _read(con: duckdb.DuckDBPyConnection, step: Step, before: Before) -> None:
-    run(con, sql("raw").format(events=before.events), {"feed": step.feed, "low": step.low, "high": step.high})
+    run(
+        con,
+        sql("told").format(events=before.events),
+        {"feed": step.feed, "low": step.low, "high": step.high},
+    )
+    (timeless,) = one(con, "SELECT count(*) FROM told WHERE modified IS NULL")
+    earlier = "last_value(modified IGNORE NULLS) OVER (PARTITION BY told.batch ORDER BY seq)"
+    run(con, sql("raw").format(time=earlier if timeless else "modified"))
+    run(con, "DROP TABLE told")
     (nameless,) = one(con, "SELECT count(*) FROM raw WHERE folder_id = -1")
     if nameless:  # tombstones may lack the cloud folder: an object known by its guid alone tells it
         run(con, sql("owners").format(objects=before.objects))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ctera_insights.activity.store import Tables
     from ctera_insights.lake import Lake
 
-STEP_ROWS: Final = 1_000_000
+STEP_ROWS: Final = 500_000
 """Rows that are handled together, unless one batch is larger."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

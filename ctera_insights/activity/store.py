@@ -56,7 +56,6 @@ def tables(lake: Lake, *, under: str = "") -> Tables:
         activity=lake.table(
             f"{under}activity",
             model.activity_schema(),
-            sort_by=("at",),
             statistics=("feed", "seq", "batch", "at", "missing", "old_missing"),
             dictionary=(
                 "feed", "phase", "op", "type", "cloud_folder", "extension", "parent_guid", "acl", "old_acl",

@@ -13,7 +13,7 @@ SELECT
     s.gone_pos,
     s.missing,
     $high AS batch,
-    $rid + row_number() OVER (ORDER BY n.folder_id, s.path, n.guid) AS rid,
+    $rid + row_number() OVER () AS rid,
     n.rid AS replaces
 FROM seen s
 JOIN nodes n ON n.node = s.node
@@ -26,4 +26,4 @@ WHERE n.rid IS NULL
     OR s.deleted_pos IS DISTINCT FROM n.deleted_pos
     OR s.gone_pos IS DISTINCT FROM n.gone_pos
     OR s.missing IS DISTINCT FROM n.missing
-ORDER BY rid
+ORDER BY n.folder_id, s.path, n.guid

@@ -40,7 +40,7 @@ SELECT
     c.gvsn,
     $high AS batch,
     c.pos,
-    $rid + row_number() OVER (ORDER BY c.folder_id, directory, c.name, c.guid) AS rid,
+    $rid + row_number() OVER () AS rid,
     c.known_rid AS replaces
 FROM states c
-ORDER BY rid
+ORDER BY c.folder_id, directory, c.name, c.guid
