@@ -8,7 +8,7 @@ from io import BufferedReader
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from typing import IO
 
     from ctera_insights.simulator.sources.git.command import Git
@@ -63,7 +63,7 @@ class Commit:
     sizes: dict[bytes, int]
 
 
-def read_history(git: Git, head: str, *, rename_limit: int = 1000) -> Iterator[Commit]:
+def read_history(git: Git, head: str, *, rename_limit: int = 1000) -> Generator[Commit]:
     """Stream the first-parent history up to a commit, oldest first.
 
     Merges count as one change of the line they were merged into. Renames are git's own guess (similarity of

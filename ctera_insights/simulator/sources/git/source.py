@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from ctera_insights.simulator.feed import Inventory
-    from ctera_insights.simulator.sources.git.log import Commit
     from ctera_insights.simulator.world import World
 
 
@@ -64,16 +63,13 @@ class GitSource:
         self.name = f"git:{self.cloud_folder}"
         self.identity: str | None = f"git:{self.head}:{self.cloud_folder}"
         self.inventory: Inventory = "start"
-        self._commits: Iterator[Commit] = iter(())
         self._replay: Replay | None = None
 
     def populate(self, world: World) -> None:
         """Make the cloud folder, empty, at the time of the first commit."""
-        commits = read_history(self._git, self.head)
-        first = next(commits)
-        root = world.cloud_folder(self.cloud_folder, owner="git", at=first.at)
-        self._commits = chain((first,), commits)
-        self._replay = Replay(world, root)
+        with closing(read_history(self._git, self.head)) as commits:
+            first = next(commits)
+        self._replay = Replay(world, world.cloud_folder(self.cloud_folder, owner="git", at=first.at))
 
     def history(self, world: World) -> Iterator[datetime | None]:
         """Carry out one commit with each step, in the world that :meth:`populate` was given."""
@@ -81,9 +77,10 @@ class GitSource:
         replay = self._replay
         if replay is None:
             raise RuntimeError("populate() comes before history().")
-        for commit in self._commits:
-            yield commit.at
-            replay.apply(commit)
+        with closing(read_history(self._git, self.head)) as commits:
+            for commit in commits:
+                yield commit.at
+                replay.apply(commit)
 
     async def follow(self, world: World) -> None:
         """Return at once: the history ends."""

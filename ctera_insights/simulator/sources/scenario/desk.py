@@ -164,18 +164,23 @@ class Desk:
     def _folder(self, project: Project, u2: float, when: str) -> None:
         if len(project.folders) >= _MOST_FOLDERS:
             self._turn = turn = (self._turn + 1) % _TABLE
-            folder = project.folders[1 + turn % (len(project.folders) - 1)]
-            inside = [item for item in project.files if item.parent is folder]
-            if len(inside) <= _LARGE_FOLDER and not any(below.parent is folder for below in project.folders):
-                project.folders.remove(folder)
-                project.files = [item for item in project.files if item.parent is not folder]
-                for item in (folder, *inside):
-                    self.ledger.delete(item, when)
+            if turn % 8 == 0:
+                self._tidy(project, project.folders[1 + turn // 8 % (len(project.folders) - 1)], when)
             return
         project.serial += 1
         above = project.folders[int(u2 * len(project.folders))]
         name = f"{MORE_FOLDERS[project.serial % len(MORE_FOLDERS)]} {project.serial}"
         project.folders.append(self.ledger.make("folder", name, above, when))
+
+    def _tidy(self, project: Project, folder: Item, when: str) -> None:
+        """Delete a folder with little in it."""
+        inside = [item for item in project.files if item.parent is folder]
+        if len(inside) > _LARGE_FOLDER or any(below.parent is folder for below in project.folders):
+            return
+        project.folders.remove(folder)
+        project.files = [item for item in project.files if item.parent is not folder]
+        for item in (folder, *inside):
+            self.ledger.delete(item, when)
 
     def _restore(self, home: Department, when: str) -> None:
         while home.trash:
