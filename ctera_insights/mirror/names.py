@@ -13,7 +13,9 @@ RECORD_NAME: Final = ".ctera-insights-mirror.jsonl"
 _NAME_BYTES: Final = 255
 _ESCAPED: Final = re.compile(r"%(?=[0-9A-Fa-f]{2})")
 _WINDOWS_CHARACTERS: Final = re.compile(r'[\x01-\x1f\x7f<>:"|?*\\]')
-_WINDOWS_DEVICES: Final = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[0-9¹²³])(?=\.|$)", re.IGNORECASE)
+_WINDOWS_DEVICES: Final = re.compile(
+    r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³]) *(\.|$)", re.IGNORECASE
+)
 _OWN: Final = re.compile(r"\.(.*\.part(\.json(\.new)?)?|ctera-insights-mirror\.jsonl(\.new)?)", re.DOTALL)
 
 

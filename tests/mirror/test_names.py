@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ntpath
 import os
 import re
 from pathlib import PurePosixPath, PureWindowsPath
@@ -80,8 +81,16 @@ def test_a_path_without_names_is_refused(path):
         local_path(path)
 
 
+def is_reserved(name: str) -> bool:
+    if hasattr(ntpath, "isreserved"):  # Python 3.13
+        return ntpath.isreserved(name)
+    return PureWindowsPath(name).is_reserved()
+
+
 @given(paths, st.booleans())
 @example("..", True)
+@example("con .txt", True)
+@example("CONOUT$", True)
 @example("a/../../b", False)
 def test_no_path_leaves_the_top(path, portable):
     try:
@@ -96,7 +105,7 @@ def test_no_path_leaves_the_top(path, portable):
         if portable:
             windows = PureWindowsPath("D:\\top") / name
             assert windows.parent == PureWindowsPath("D:\\top")
-            assert not PureWindowsPath(name).is_reserved()
+            assert not is_reserved(name)
     assert PurePosixPath("/top").joinpath(*names).is_relative_to("/top")
 
 
