@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--data", metavar="DIR", default="data/demo", show_default=True, help="Where the lake goes.")
 @click.option(
     "--events",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=200),
     metavar="N",
     default=50_000,
     show_default=True,

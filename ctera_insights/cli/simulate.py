@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     help="Generate office life: office, quiet, ransomware, mass-deletion, growth, tiny.",
 )
 @click.option(
-    "--events", type=click.IntRange(min=1), metavar="N", help="About so many events in the scenario."
+    "--events", type=click.IntRange(min=200), metavar="N", help="About so many events in the scenario."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the scenario and of faults.")
 @click.option(
@@ -102,6 +103,8 @@ def simulate(**options: Any) -> None:
             )
         )
     except OSError as error:
+        if error.errno not in {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES}:
+            raise
         raise UsageError(f"Cannot listen at {options['host']}:{options['port']}: {error}") from None
 
 
