@@ -72,16 +72,6 @@ class Simulator:
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tree = tmp_path_factory.mktemp("served") / "Projects"
-    for number in range(40):
-        path = tree / f"folder {number % 4}" / f"file {number}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x" * number)
-    return tree
-
-
-@pytest.fixture(scope="module")
 def portal(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     simulator = Simulator(tmp_path_factory.mktemp("portal"), "--from-dir", tree)
     yield simulator

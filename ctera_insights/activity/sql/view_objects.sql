@@ -20,7 +20,8 @@ SELECT
     o.first_seen_at,
     o.parent_guid,
     o.id,
-    o.acl
+    o.acl,
+    o.gvsn
 FROM {objects} o
 LEFT JOIN {folders} f
     ON f.feed = o.feed AND f.guid = o.directory AND f.folder_id IS NOT DISTINCT FROM o.folder_id
