@@ -4,8 +4,9 @@ from ctera_insights.lake.check import Finding
 from ctera_insights.lake.lake import Lake
 from ctera_insights.lake.maintain import KEEP_REPLACED_HOURS, Maintained, maintain
 from ctera_insights.lake.position import Position, read_position
+from ctera_insights.lake.snapshot import DataFile, Snapshot
 from ctera_insights.lake.status import FeedStatus, Status
-from ctera_insights.lake.table import DataFile, Snapshot, Table
+from ctera_insights.lake.table import Table
 from ctera_insights.lake.writer import FeedWriter, Rejected
 
 __all__ = [

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ctera_insights.lake.lake import Lake
-    from ctera_insights.lake.table import DataFile, Table
+    from ctera_insights.lake.snapshot import DataFile
+    from ctera_insights.lake.table import Table
 
 
 @dataclass(frozen=True, slots=True)

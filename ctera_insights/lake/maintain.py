@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from ctera_insights.lake.table import DataFile, Table
+    from ctera_insights.lake.snapshot import DataFile
+    from ctera_insights.lake.table import Table
 
 KEEP_REPLACED_HOURS: Final = 1.0
 TARGET_BYTES: Final = 128 * 2**20
