@@ -66,7 +66,10 @@ def missing(con: duckdb.DuckDBPyConnection, lake: Lake, tables: Tables, feed: st
         ),
         {"feed": feed},
     )
-    rows = run(con, "SELECT folder_id, guid, known, refused FROM torn_keys ORDER BY ALL")
+    # The youngest guids first: they tend to lie deepest, and each answer tells of all above it.
+    rows = run(
+        con, "SELECT folder_id, guid, known, refused FROM torn_keys ORDER BY length(guid) DESC, guid DESC"
+    )
     return Missing(
         files,
         [(folder_id, guid) for folder_id, guid, known, refused in rows if not known and not refused],

@@ -143,11 +143,11 @@ class _Run:
     """
 
     con: duckdb.DuckDBPyConnection
+    tables: Tables
 
     def __init__(self, lake: Lake, step_rows: int) -> None:
         self.lake = lake
         self.step_rows = step_rows
-        self.tables: Tables = tables(lake)
         self.summary = Summary()
         self.stopped = False
         self._stack = contextlib.ExitStack()
@@ -156,6 +156,7 @@ class _Run:
     def open(self, feeds: Sequence[str] | None) -> list[str]:
         self._stack.enter_context(self.lake.locks.writer(WRITER))
         self.con = self._stack.enter_context(connection())
+        self.tables = tables(self.lake)
         names = feed_names(self.lake) if feeds is None else list(feeds)
         create(self.tables.all)
         for feed in names:
@@ -190,7 +191,7 @@ class _Run:
                     progress(done, rows)
         self.summary = replace(
             self.summary,
-            events=done,
+            events=self.summary.events + done,
             steps=sum(len(each.steps) for _, each in plans),
             waiting=tuple(feed for feed, each in plans if each.waiting),
         )
@@ -264,8 +265,8 @@ class _Run:
         with scratch(self.lake) as fresh:
             create(fresh.derived)
             each = self._plan(fresh, feed, mark)
-            for _ in self._steps(fresh, feed, each.through(mark)):
-                pass
+            for handled in self._steps(fresh, feed, each.through(mark)):
+                self.summary = replace(self.summary, events=self.summary.events + handled)
             if self.stopped:
                 return
             if not each.listing:

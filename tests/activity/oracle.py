@@ -87,13 +87,9 @@ class _Oracle:
             latest[entry["guid"]] = (own, entry)
         gone = [guid for guid, state in self.known.items() if not state["deleted"] and guid not in latest]
         news = {
-            guid: not self._gone(self.known[guid].get("parent_guid"), self.pos[guid], set())
-            for guid in gone
+            guid: not self._gone(self.known[guid].get("parent_guid"), self.pos[guid], set()) for guid in gone
         }
-        judged = [
-            (own, self._state(entry, last, believed=True))
-            for own, entry in latest.values()
-        ]
+        judged = [(own, self._state(entry, last, believed=True)) for own, entry in latest.values()]
         judged = [(own, each) for own, each in judged if each[0] != "unchanged"]
         for guid in gone:
             old = self.known[guid]
@@ -102,7 +98,9 @@ class _Oracle:
                 judged.append((-1, ("deleted", old, old, last, False)))
         return judged
 
-    def _state(self, entry: State, pos: int, *, believed: bool = False) -> tuple[str, State, State | None, int, bool]:
+    def _state(
+        self, entry: State, pos: int, *, believed: bool = False
+    ) -> tuple[str, State, State | None, int, bool]:
         guid = entry["guid"]
         old = self.known.get(guid)
         new = dict(entry)

@@ -8,24 +8,44 @@ import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from ctera_insights.activity import enrich_lake_plain
 from ctera_insights.activity.compact import tidy
 from ctera_insights.activity.store import connection, tables
 from ctera_insights.lake import Lake, Table
-from ctera_insights.simulator import Node
 from tests.activity.oracle import Batch, Expected, Row, expect
 from tests.activity.world import FEED, Scene, content, rows
 
+if TYPE_CHECKING:
+    from ctera_insights.simulator import Node
+
 SCALE = int(os.environ.get("CTERA_INSIGHTS_TEST_SCALE", "1"))
 NAMES = st.sampled_from(
-    ["a", "A", "b.txt", "caf\u00e9", "cafe\u0301", "new\nline", "it's \"quoted\"", "..", "\U0001f4c1", "x" * 255, "a?b*[c]"]
+    [
+        "a",
+        "A",
+        "b.txt",
+        "caf\u00e9",
+        "cafe\u0301",
+        "new\nline",
+        'it\'s "quoted"',
+        "..",
+        "\U0001f4c1",
+        "x" * 255,
+        "a?b*[c]",
+    ]
 )
 ACLS = st.sampled_from(["D:(A;;FA;;;BA)", "D:(A;;FR;;;WD)"])
 
@@ -182,7 +202,12 @@ class Lives(RuleBasedStateMachine):
         self.scene.commit(entries, caught_up=caught_up)
         if entries:
             self.batches.append(
-                Batch(entries, self.epoch, "baseline" if first and self.epoch == 1 else "live", completes=caught_up)
+                Batch(
+                    entries,
+                    self.epoch,
+                    "baseline" if first and self.epoch == 1 else "live",
+                    completes=caught_up,
+                )
             )
 
     # What is made of it

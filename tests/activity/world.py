@@ -40,13 +40,19 @@ class Scene:
     def guid(self, node: Node) -> str:
         return self.world.guid(node.ordinal)
 
+    def feed_entries(self) -> list[dict[str, Any]]:
+        """All entries published so far."""
+        return [msgspec.json.decode(entry) for entry in self.feed.log()]
+
     def take(self) -> list[dict[str, Any]]:
         """The entries published since the last call."""
         raw = list(self.feed.log(self.taken))
         self.taken += len(raw)
         return [msgspec.json.decode(entry) for entry in raw]
 
-    def commit(self, entries: Iterable[dict[str, Any]], *, caught_up: bool = True, restart: bool = False) -> None:
+    def commit(
+        self, entries: Iterable[dict[str, Any]], *, caught_up: bool = True, restart: bool = False
+    ) -> None:
         """Commit entries as one batch of one page."""
         commit(self.lake, entries, caught_up=caught_up, restart=restart)
 
