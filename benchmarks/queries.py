@@ -2,8 +2,9 @@
 
     python benchmarks/queries.py [--rows 10_000_000] [--threads 2] [--keep DIR]
 
-Writes a seeded store's worth of activity as Parquet, as many files as a compacted store has, then runs every analysis
-in a fresh DuckDB connection, and the straightforward pandas computation of some of them, reading its columns included.
+Writes a seeded store's worth of activity as Parquet, as many files as a compacted store has, then runs every
+analysis in a fresh DuckDB connection, and the straightforward pandas computation of some of them, reading its
+columns included.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ COPY (
             object % 20 AS cloud,
             'Cloud folder ' || (object % 20) AS cloud_folder,
             'Team ' || (object // 20 % 50) || '/Project ' || (object // 1000 % 40) AS folder,
-            ['pdf', 'docx', 'xlsx', 'png', 'jpg', 'log', 'txt', 'dwg', ''][1 + (hash(object) % 9)::INTEGER] AS extension,
-            CASE
-                WHEN i < {objects} THEN 'created' WHEN h % 100 < 30 THEN 'created' WHEN h % 100 < 75 THEN 'modified'
-                WHEN h % 100 < 80 THEN 'renamed' WHEN h % 100 < 84 THEN 'moved' WHEN h % 100 < 94 THEN 'deleted'
-                WHEN h % 100 < 96 THEN 'restored' WHEN h % 100 < 98 THEN 'acl_changed' ELSE 'unchanged'
+            ['pdf', 'docx', 'xlsx', 'png', 'jpg', 'log', 'txt', 'dwg', ''][1 + (hash(object) % 9)::INTEGER] AS
+            extension, CASE
+                WHEN i < {objects} THEN 'created' WHEN h % 100 < 30 THEN 'created' WHEN h % 100 < 75 THEN
+                'modified' WHEN h % 100 < 80 THEN 'renamed' WHEN h % 100 < 84 THEN 'moved' WHEN h % 100 < 94
+                THEN 'deleted' WHEN h % 100 < 96 THEN 'restored' WHEN h % 100 < 98 THEN 'acl_changed' ELSE
+                'unchanged'
             END AS op
         FROM drawn
     ),
@@ -80,8 +82,7 @@ COPY (
         op = 'acl_changed' AS acl_changed,
         if(op = 'acl_changed', 'D:(A;;FA;;;BA)(A;;FR;;;' || if(h % 1000003 < 3, 'WD)', 'SY)'), NULL) AS acl,
         if(op = 'acl_changed', 'D:(A;;FA;;;BA)', NULL) AS old_acl,
-        1 + i // 2000 AS batch,
-        i AS pos
+        1 + i // 2000 AS batch
     FROM named
 ) TO '{path}' (FORMAT parquet, COMPRESSION zstd)
 """

@@ -11,6 +11,9 @@ A file queries these scopes, which :meth:`Analysis.statement` puts in front of i
     paths.
 ``current``
     the objects that exist now, with the filters that apply to a state (cloud folder, path, type, extension).
+``untold``
+    files that went with a deleted folder although the Portal told of the folder only: ``folder_id``,
+    ``guid``, ``cloud_folder``, ``size``, ``phase``, and ``at``, when the first folder above them went.
 
 A file may also read any view as it is (``events``, ``batches``).
 """
@@ -36,6 +39,30 @@ _SCOPES: Final = {
     "story": ("activity", "op <> 'unchanged'", ("path",)),
     "current": ("objects", "NOT deleted", ()),
 }
+_UNTOLD: Final = """untold AS (
+    SELECT o.folder_id, o.guid, any_value(o.cloud_folder) AS cloud_folder, any_value(o.size) AS size,
+        min(gone."at") AS "at", arg_min(gone.phase, gone."at") AS phase
+    FROM (
+        SELECT *, unnest([array_to_string(parts[:i], '/') FOR i IN range(1, len(parts))]) AS above
+        FROM (
+            SELECT folder_id, guid, cloud_folder, size, portal_modified_date, string_split(path, '/') AS parts
+            FROM objects
+            ANTI JOIN (
+                SELECT folder_id, guid FROM activity WHERE op IN ('deleted', 'restored')
+                GROUP BY folder_id, guid HAVING arg_max(op, "at") = 'deleted'
+            ) USING (folder_id, guid)
+            WHERE deleted AND type = 'file' AND path IS NOT NULL AND {objects}
+        )
+    ) o
+    JOIN (
+        SELECT folder_id, path, "at", phase FROM activity
+        WHERE op = 'deleted' AND type <> 'file' AND {activity}
+    ) gone
+        ON gone.folder_id = o.folder_id AND gone.path = o.above
+        AND gone."at" >= coalesce(o.portal_modified_date, gone."at")
+    GROUP BY o.folder_id, o.guid
+)"""
+_NOT_THE_TIME: Final = ("since", "cloud_folder", "path", "type", "extension", "op")
 _SECTIONS: Final = ("Question", "Columns", "Parameters", "Caveats", "Picture")
 _MARKER: Final = re.compile(r"\$([a-z_0-9]+)")
 
@@ -85,6 +112,11 @@ def with_scopes(sql: str, filters: Filters, parameters: Mapping[str, Any]) -> tu
             # Inlined, each reference reads only the columns and row groups that it needs.
             body = f"SELECT * FROM {view}\n    WHERE {condition} AND {filtered}"  # noqa: S608  # constants
             scopes.append(f"{name} AS NOT MATERIALIZED (\n    {body}\n)")
+    if re.search(r"\buntold\b", sql):
+        objects, values = filters.predicate("objects")
+        activity, until = filters.predicate("activity", without=_NOT_THE_TIME)
+        bound.update(values | until)
+        scopes.append(_UNTOLD.format(objects=objects, activity=activity))
     if scopes:
         tail = re.sub(r"^WITH\s", ",\n", sql) if sql.startswith("WITH") else "\n" + sql
         statement = "WITH " + ",\n".join(scopes) + tail

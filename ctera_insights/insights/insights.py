@@ -61,6 +61,7 @@ class Insights(Questions):
 
         zone(tz)
         self.tz = tz
+        self._name = "a DuckDB connection" if isinstance(store, duckdb.DuckDBPyConnection) else str(store)
         self.lake: Lake | None = None
         if isinstance(store, duckdb.DuckDBPyConnection):
             self.connection = store
@@ -71,6 +72,9 @@ class Insights(Questions):
 
             self.lake = store if isinstance(store, Lake) else Lake(store)
             self.connection = connect(self.lake)
+
+    def __repr__(self) -> str:
+        return f"<Insights into {self._name}, times in {self.tz}>"
 
     def refresh(self) -> Self:
         """See what was committed since the store was opened."""
@@ -117,7 +121,7 @@ class Insights(Questions):
     def changes(self, **filters: Unpack[FilterArgs]) -> Result:
         """The observed live changes themselves, one a row, in the order of the feed."""
         chosen = Filters.of(**filters, tz=self.tz)
-        statement, bound = with_scopes("SELECT * FROM changes ORDER BY feed, pos", chosen, {})
+        statement, bound = with_scopes("SELECT * FROM changes ORDER BY feed, batch, seq", chosen, {})
         return Result(
             self.connection, statement, bound, title="Observed changes", note=describe(chosen, self.tz)
         )
@@ -194,7 +198,7 @@ class Insights(Questions):
             below = max((path.count("/") + 1 for path in filters.paths if path), default=0)
             values.setdefault("level", below + 1)
         if "as_of" in wanted:
-            values["as_of"] = moment(values.get("as_of"), self.tz) or self._last_collected()
+            values["as_of"] = moment(values.get("as_of"), self.tz) or filters.until or self._last_collected()
         if "as_of_or_now" in wanted:
             values["as_of_or_now"] = moment(values.get("as_of_or_now"), self.tz) or datetime.now(UTC)
         for name in wanted & {"level_or_null", "since_or_null"}:

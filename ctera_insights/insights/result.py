@@ -160,10 +160,13 @@ class Result:
     def _repr_html_(self) -> str:
         from html import escape
 
+        import pandas as pd
+
         frame, more = self._head()
         heading = " · ".join(part for part in (self.title, self.note) if part)
         parts = [f"<p><b>{escape(heading)}</b></p>" if heading else ""]
-        parts.append(frame.to_html(index=False, max_rows=SHOWN_ROWS, border=0, na_rep=""))
+        with pd.option_context("display.max_colwidth", 120):
+            parts.append(frame.to_html(index=False, max_rows=SHOWN_ROWS, border=0, na_rep=""))
         if more:
             parts.append(f"<p>The first {SHOWN_ROWS} rows; <code>.df()</code> has all of them.</p>")
         return "\n".join(parts)

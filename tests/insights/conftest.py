@@ -91,7 +91,7 @@ class Maker:
         common = {
             "feed": "portal",
             "seq": seq,
-            "pos": seq,
+            "batch": batch,
             "collected_at": self.now + timedelta(seconds=self.random.randint(1, 300)),
             "phase": self.phase,
             "type": thing.type,
@@ -119,8 +119,7 @@ class Maker:
             }
         )
         self.events.append(
-            common
-            | {"batch": batch, "epoch": 1, "portal_modified_date": self.now, "caught_up": batch % 3 == 0}
+            common | {"epoch": 1, "portal_modified_date": self.now, "caught_up": batch % 3 == 0}
         )
 
     def live(self, changes: int) -> None:

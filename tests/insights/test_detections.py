@@ -49,7 +49,7 @@ class Share:
     ) -> None:
         self.rows.append(
             {
-                "feed": "f", "seq": len(self.rows), "pos": len(self.rows), "at": when, "collected_at": when,
+                "feed": "f", "seq": len(self.rows), "batch": 1, "at": when, "collected_at": when,
                 "phase": "live", "op": op, "type": "file", "guid": f"g:{name}", "folder_id": 1,
                 "cloud_folder": folder, "path": f"{folder}/Team/{name}", "old_path": None, "name": name,
                 "extension": name.rpartition(".")[2].lower(), "depth": 2, "size": 500_000,
@@ -69,9 +69,14 @@ class Share:
         connection = duckdb.connect()
         connection.register("rows", pd.DataFrame(self.rows))
         connection.execute("CREATE TABLE activity AS FROM rows")
-        empty = {"folder_id": [0], "guid": [""], "path": [""], "type": ["file"], "deleted": [False]}
-        connection.register("state", pd.DataFrame(self.objects or empty))
-        connection.execute("CREATE TABLE objects AS FROM state")
+        connection.execute(
+            "CREATE TABLE objects (folder_id BIGINT, guid VARCHAR, path VARCHAR, type VARCHAR, "
+            "deleted BOOLEAN, cloud_folder VARCHAR, size BIGINT, extension VARCHAR, "
+            "portal_modified_date TIMESTAMPTZ)"
+        )
+        if self.objects:
+            connection.register("state", pd.DataFrame(self.objects))
+            connection.execute("INSERT INTO objects BY NAME FROM state")
         return Insights(connection)
 
 
@@ -132,7 +137,7 @@ def test_a_new_kind_of_project_is_no_burst_of_a_new_extension():
     share.burst(
         INCIDENT + timedelta(minutes=9),
         "renamed",
-        90,
+        40,
         "t {}.parquet",
         old_path="Projects/Team/table {}.parquet",
     )
@@ -144,7 +149,8 @@ def test_a_folder_deleted_without_a_word_on_its_files_counts_its_files():
     share.change(INCIDENT, "deleted", "Archive", type="folder", guid="g:folder", delta=None)
     share.objects = [
         {"folder_id": 1, "guid": f"g:buried {i}", "path": f"Projects/Team/Archive/{i % 7}/buried {i}.docx",
-         "type": "file", "deleted": True}
+         "type": "file", "deleted": True, "cloud_folder": "Projects", "size": 1, "extension": "docx",
+         "portal_modified_date": START}
         for i in range(300)
     ]  # fmt: skip
     found = [

@@ -13,8 +13,8 @@
 -- Parameters:
 --   every: width of an interval, such as '1 day'; by default one that gives 30 to 200 of them
 --   tz: time zone of `time`
--- Caveats: Totals start from the inventory. What goes with a deleted folder, untold by the Portal, stays in the
---   totals; `overview` and the analyses of the state know better.
+-- Caveats: Totals start from the inventory. Files that go with a deleted folder, untold by the Portal, count at the
+--   time when the folder went.
 -- Picture: growth
 WITH slots AS (
     SELECT
@@ -25,6 +25,16 @@ WITH slots AS (
         count(*) FILTER (type = 'file' AND op IN ('created', 'restored')) AS files_added,
         count(*) FILTER (type = 'file' AND op = 'deleted') AS files_removed
     FROM history
+    GROUP BY slot
+    UNION ALL
+    SELECT
+        if(phase = 'live' AND ($since_or_null IS NULL OR "at" >= $since_or_null),
+            epoch_us("at") // ($grain_s * 1000000), NULL) AS slot,
+        0,
+        sum(size),
+        0,
+        count(*)
+    FROM untold
     GROUP BY slot
 ),
 start AS (

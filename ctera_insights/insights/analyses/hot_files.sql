@@ -21,7 +21,7 @@ WITH hottest AS (
         coalesce(sum(greatest(size_delta, 0)), 0)::BIGINT AS bytes_added,
         coalesce(sum(greatest(-size_delta, 0)), 0)::BIGINT AS bytes_removed,
         max("at") AS last_at,
-        max(pos) AS pos
+        max(seq) AS seq
     FROM changes
     WHERE type = 'file'
     GROUP BY folder_id, guid
@@ -39,5 +39,5 @@ SELECT
     hottest.folder_id,
     hottest.guid
 FROM hottest
-JOIN changes USING (folder_id, guid, pos)
+JOIN changes USING (folder_id, guid, seq)
 ORDER BY events DESC, folder_id, guid

@@ -18,7 +18,7 @@ WITH wandered AS (
     SELECT
         array_to_string(string_split(old_path, '/')[:-2], '/') AS old_parent,
         array_to_string(string_split(path, '/')[:-2], '/') AS parent,
-        type, size, path, "at", pos
+        type, size, path, "at"
     FROM changes
     WHERE op IN ('renamed', 'moved') AND old_path IS NOT NULL
 )
@@ -28,7 +28,7 @@ SELECT
     count(*) FILTER (old_parent <> parent) AS moves,
     count(*) FILTER (old_parent = parent) AS renames,
     coalesce(sum(size) FILTER (type = 'file'), 0)::BIGINT AS bytes,
-    arg_max(path, pos) AS sample_path,
+    arg_max(path, "at") AS sample_path,
     max("at") AS last_at
 FROM wandered
 GROUP BY from_folder, to_folder

@@ -22,4 +22,4 @@ WITH objects_once_there AS (
 SELECT "at", phase, op, path, old_path, size, size_delta, cloud_folder, guid
 FROM story
 SEMI JOIN objects_once_there USING (folder_id, guid)
-ORDER BY folder_id, guid, feed, pos
+ORDER BY folder_id, guid, feed, "at", seq

@@ -17,5 +17,5 @@
 SELECT "at", cloud_folder, path, type, acl, old_acl
 FROM changes
 WHERE acl_changed
-ORDER BY "at" DESC, feed, pos DESC
+ORDER BY "at" DESC, feed, seq DESC
 LIMIT $limit

@@ -13,28 +13,27 @@
 -- Caveats: A restore from outside, under a new identity, looks like a new file.
 -- Picture: none
 WITH back AS (
-    SELECT feed, pos, "at", cloud_folder, path, type, size, folder_id, guid
+    SELECT feed, "at", seq, cloud_folder, path, type, size, folder_id, guid
     FROM changes
     WHERE op = 'restored'
-    ORDER BY "at" DESC, feed, pos DESC
+    ORDER BY "at" DESC, feed, seq DESC
     LIMIT $limit
 ),
 deletions AS (
-    SELECT feed, folder_id, guid, pos, "at"
+    SELECT folder_id, guid, "at"
     FROM story
     WHERE op = 'deleted'
 )
 SELECT
     back.at AS "at",
-    any_value(back.cloud_folder) AS cloud_folder,
-    any_value(back.path) AS path,
-    any_value(back.type) AS type,
-    any_value(back.size) AS size,
+    back.cloud_folder,
+    back.path,
+    back.type,
+    back.size,
     max(deletions.at) AS deleted_at,
     (epoch_us(back.at) - epoch_us(max(deletions.at))) / 3600e6 AS gone_hours
 FROM back
 LEFT JOIN deletions
-    ON deletions.folder_id = back.folder_id AND deletions.guid = back.guid
-    AND deletions.feed = back.feed AND deletions.pos < back.pos
-GROUP BY back.feed, back.pos, back.at
-ORDER BY back.at DESC, back.feed, back.pos DESC
+    ON deletions.folder_id = back.folder_id AND deletions.guid = back.guid AND deletions.at <= back.at
+GROUP BY back.feed, back.seq, back.at, back.cloud_folder, back.path, back.type, back.size
+ORDER BY back.at DESC, back.feed, back.seq DESC

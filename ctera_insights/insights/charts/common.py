@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 
 BYTES_AXIS: Final[dict[str, Any]] = {"labelExpr": style.BYTES_LABEL}
 COUNT_AXIS: Final[dict[str, Any]] = {"labelExpr": style.COUNT_LABEL, "tickMinStep": 1}
+TIME_AXIS: Final[dict[str, Any]] = {
+    "tickCount": 8,
+    "labelOverlap": True,
+    "format": {
+        "year": "%Y",
+        "quarter": "%b %Y",
+        "month": "%b %Y",
+        "week": "%d %b",
+        "date": "%d %b",
+        "day": "%d %b",
+        "hours": "%H:%M",
+        "minutes": "%H:%M",
+        "seconds": "%H:%M:%S",
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)

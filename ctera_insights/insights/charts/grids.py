@@ -9,7 +9,7 @@ import pandas as pd
 
 from ctera_insights.errors import UsageError
 from ctera_insights.insights.charts import style
-from ctera_insights.insights.charts.common import BYTES_AXIS, COUNT_AXIS, Options, inline, labelled
+from ctera_insights.insights.charts.common import BYTES_AXIS, COUNT_AXIS, TIME_AXIS, Options, inline, labelled
 from ctera_insights.insights.charts.rankings import bar_chart
 
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -30,7 +30,7 @@ def heatmap(frame: pd.DataFrame, options: Options) -> Any:
             color=alt.Color(
                 "events_per_hour:Q",
                 title=["changes", "per hour"],
-                scale=alt.Scale(scheme="cividis", domainMin=0, reverse=True),
+                scale=alt.Scale(scheme="blues", domainMin=0, type="sqrt"),
                 legend=alt.Legend(labelExpr=style.COUNT_LABEL),
             ),
         )
@@ -81,12 +81,12 @@ def preview(frame: pd.DataFrame, options: Options) -> Any:
         color=alt.Color(
             "alerts_per_month:Q",
             title=["alerts", "per month"],
-            scale=alt.Scale(scheme="cividis", reverse=True, type="symlog", domain=[0, top]),
+            scale=alt.Scale(scheme="blues", type="sqrt", domain=[0, top]),
         )
     )
     text = base.mark_text(fontSize=12).encode(
         text="label:N",
-        color=alt.condition(f"datum.alerts_per_month > {top**0.5}", alt.value("white"), alt.value("black")),
+        color=alt.condition(f"datum.alerts_per_month > {top / 2}", alt.value("white"), alt.value("black")),
     )
     return (cells + text).properties(
         width=options.width, height=options.height or 30 * frame["rule"].nunique()
@@ -109,7 +109,12 @@ def generic(frame: pd.DataFrame, options: Options) -> Any:
             alt.Chart(inline(shown))
             .mark_line()
             .encode(
-                x=alt.X("time:T", title=f"{axis} ({zone})", scale=alt.Scale(type="utc")),
+                x=alt.X(
+                    "time:T",
+                    title=f"{axis} ({zone})",
+                    scale=alt.Scale(type="utc"),
+                    axis=alt.Axis(**TIME_AXIS),
+                ),
                 y=alt.Y("value:Q", title=value, axis=alt.Axis(labelExpr=style.COUNT_LABEL)),
             )
             .properties(width=options.width, height=options.height or style.HEIGHT)

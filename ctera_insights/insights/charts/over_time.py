@@ -11,6 +11,7 @@ from ctera_insights.insights.charts import style
 from ctera_insights.insights.charts.common import (
     BYTES_AXIS,
     COUNT_AXIS,
+    TIME_AXIS,
     Options,
     colours_of,
     inline,
@@ -46,15 +47,17 @@ def timeline(frame: pd.DataFrame, options: Options) -> Any:
 
 
 def growth(frame: pd.DataFrame, options: Options) -> Any:
-    """What is stored above; what came and went below, with the net as a line."""
+    """What is stored above; what came and went below, with the net as a stroke."""
     frame = _intervals(frame, options)
     frame["removed"] = -frame["bytes_removed"]
     zero = alt.Scale(zero=False, nice=True)
+    span = [int(t.timestamp() * 1000) for t in (frame["time"].min(), frame["end"].max())]
+    together = alt.Scale(type="utc", domain=span)
     total = (
-        alt.Chart(inline(frame[["time", "end", "total_bytes"]]))
-        .mark_line(color=style.DARK, interpolate="step-after")
+        alt.Chart(inline(frame[["end", "total_bytes"]]))
+        .mark_line(color=style.DARK)
         .encode(
-            x=_time_axis(options, title=None),
+            x=_time_axis(options, "end", title=None, scale=together),
             y=alt.Y("total_bytes:Q", title="bytes stored", scale=zero, axis=alt.Axis(**BYTES_AXIS)),
         )
         .properties(width=options.width, height=130)
@@ -64,7 +67,7 @@ def growth(frame: pd.DataFrame, options: Options) -> Any:
     )
     long["zero"] = 0
     scale = alt.Scale(domain=["added", "removed", "net"], range=[style.BLUE, style.RED, "black"])
-    x = _time_axis(options)
+    x = _time_axis(options, scale=together)
     churn = (
         alt.Chart(inline(long))
         .mark_rect()
@@ -77,9 +80,9 @@ def growth(frame: pd.DataFrame, options: Options) -> Any:
         )
     )
     net = (
-        alt.Chart(inline(frame[["time", "net_bytes"]].assign(kind="net")))
-        .mark_line(strokeWidth=1.5, interpolate="step-after")
-        .encode(x=x, y="net_bytes:Q", color=alt.Color("kind:N", scale=scale))
+        alt.Chart(inline(frame[["time", "end", "net_bytes"]].assign(kind="net")))
+        .mark_rule(strokeWidth=2)
+        .encode(x=x, x2="end", y="net_bytes:Q", color=alt.Color("kind:N", scale=scale))
     )
     below = (churn + net).properties(width=options.width, height=(options.height or 300) - 130)
     return alt.vconcat(total, below, spacing=12)
@@ -142,12 +145,11 @@ def _per(options: Options) -> str:
     return every.removeprefix("1 ")
 
 
-def _time_axis(options: Options, **overrides: Any) -> Any:
+def _time_axis(options: Options, field: str = "time", **overrides: Any) -> Any:
     title = f"time ({options.parameters.get('tz', 'UTC')})"
     return alt.X(
-        "time:T",
-        **{"title": title, "scale": alt.Scale(type="utc"), "axis": alt.Axis(tickCount=8, labelOverlap=True)}
-        | overrides,
+        f"{field}:T",
+        **{"title": title, "scale": alt.Scale(type="utc"), "axis": alt.Axis(**TIME_AXIS)} | overrides,
     )
 
 

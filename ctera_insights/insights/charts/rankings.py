@@ -105,7 +105,7 @@ def flows(frame: pd.DataFrame, options: Options) -> Any:
     half = style.LABEL_CHARACTERS // 2 + 4
     frame = frame.rename(columns={"moves": "moved", "renames": "renamed in place"})
     frame["pair"] = [
-        style.shortened(a, half) + (f" → {style.shortened(b, half)}" if a != b else "")
+        f"{style.shortened(a, half)} → {style.shortened(b, half)}" if a != b else style.shortened(a)
         for a, b in zip(frame["from_folder"], frame["to_folder"], strict=True)
     ]
     frame = labelled(frame, "pair", options, shorten=False)

@@ -1,6 +1,6 @@
 """One look for all pictures: colours that colour-blind readers tell apart, units on every axis.
 
-Colours: M. Okabe and K. Ito, "Color Universal Design", 2008; cividis for ordered values (Nuñez et al., 2018).
+Colours: M. Okabe and K. Ito, "Color Universal Design", 2008; shades of one blue for ordered values.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ CONFIG: Final[dict[str, Any]] = {
     },
     "view": {"stroke": None},
     "bar": {"color": BLUE},
-    "line": {"strokeWidth": 2},
+    "line": {"strokeWidth": 2, "color": BLUE},
 }
 
 BYTES_LABEL: Final = "datum.value == 0 ? '0' : format(datum.value, '.3~s') + 'B'"

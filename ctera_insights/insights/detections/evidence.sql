@@ -11,7 +11,6 @@ found AS (
     SELECT
         alerts.id,
         h."at",
-        h.pos,
         h.path,
         left(h.path, greatest(length(h.path) - length(h.name) - 1, 0)) AS folder
     FROM history h
@@ -31,7 +30,7 @@ SELECT
     max("at") AS last_at,
     count(*) AS events,
     any_value(folders) AS folders,
-    arg_min(path, pos, 5) AS sample_paths
+    arg_min(path, "at", 5) AS sample_paths
 FROM found
 JOIN folders USING (id)
 GROUP BY id

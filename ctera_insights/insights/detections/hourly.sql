@@ -15,29 +15,6 @@ counted AS (
     FROM live
     GROUP BY cloud_folder, hour
 ),
--- Files that went with a deleted folder although the Portal told of the folder only: counted in the hour of the
--- highest deleted folder above them.
-graves AS (
-    SELECT folder_id, path, min(hour) AS hour, any_value(cloud_folder) AS cloud_folder
-    FROM live
-    WHERE op = 'deleted' AND type <> 'file'
-    GROUP BY folder_id, path
-),
-untold AS (
-    SELECT folder_id, guid, string_split(path, '/') AS parts
-    FROM objects
-    ANTI JOIN (SELECT folder_id, guid FROM live WHERE op = 'deleted') USING (folder_id, guid)
-    WHERE deleted AND type = 'file' AND path IS NOT NULL AND EXISTS (FROM graves)
-),
-buried AS (
-    SELECT arg_min(cloud_folder, hour) AS cloud_folder, min(hour) AS hour
-    FROM (
-        SELECT folder_id, guid, unnest([array_to_string(parts[:i], '/') FOR i IN range(1, len(parts))]) AS path
-        FROM untold
-    )
-    JOIN graves USING (folder_id, path)
-    GROUP BY folder_id, guid
-),
 -- Extensions by the hour in which they were first seen; the first day tells nothing about what is new.
 first_seen AS (
     SELECT extension, min(if(phase = 'live', epoch_us("at") // 3600000000, 0)) AS first_hour
@@ -80,7 +57,9 @@ opened AS (
 ),
 told AS (
     SELECT 'mass_deletion' AS rule, cloud_folder, hour, deleted AS value FROM counted
-    UNION ALL SELECT 'mass_deletion', cloud_folder, hour, count(*) FROM buried GROUP BY cloud_folder, hour
+    UNION ALL
+    SELECT 'mass_deletion', cloud_folder, epoch_us("at") // 3600000000 AS hour, count(*)
+    FROM untold WHERE phase = 'live' GROUP BY cloud_folder, hour
     UNION ALL SELECT 'mass_rename', cloud_folder, hour, renamed FROM counted
     UNION ALL
     SELECT 'new_extension', cloud_folder, hour, retyped.renamed + least(retyped.created, coalesce(deleted, 0))

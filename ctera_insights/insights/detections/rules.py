@@ -66,7 +66,7 @@ RULES: Final = (
         "mass_rename",
         "Mass rename or move",
         "rename(s) or move(s)",
-        100,
+        50,
         10,
         "op IN ('renamed', 'moved')",
         "many files changed their names or places within an hour",
