@@ -1,0 +1,141 @@
+"""A report as one HTML file: a notebook, run over a store, whose pictures are all static."""
+
+from __future__ import annotations
+
+import tempfile
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from ctera_insights.errors import InsightsError, UsageError
+from ctera_insights.insights.filters import When, moment, zone
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+NOTEBOOK: Final = "report.ipynb"
+_STYLE: Final = """
+:root { color-scheme: light; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 1100px; margin: 2rem
+auto;
+  padding: 0 1.5rem; }
+h1 { font-size: 1.8rem; } h2 { font-size: 1.3rem; margin-top: 2.5rem; border-bottom: 1px solid #ddd; }
+img { max-width: 100%; height: auto; }
+table { border-collapse: collapse; font-size: 13px; margin: .5rem 0; }
+th, td { padding: .25rem .6rem; text-align: left; border-bottom: 1px solid #eee; max-width: 36rem;
+  overflow-wrap: anywhere; vertical-align: top; }
+th { border-bottom: 2px solid #999; } td { font-variant-numeric: tabular-nums; }
+code { font-size: 12px; overflow-wrap: anywhere; } a.anchor-link { display: none; }
+@media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } img, tr { break-inside: avoid;
+} }
+"""
+
+
+def notebook_path() -> Path:
+    """The report's notebook, as it is installed with the package: copy it to change it."""
+    return Path(str(resources.files("ctera_insights.insights") / NOTEBOOK))
+
+
+def make_report(
+    store: str | Path,
+    to: str | Path,
+    *,
+    since: When | None = None,
+    until: When | None = None,
+    tz: str = "UTC",
+    title: str = "File activity report",
+    sensitivity: float = 1.0,
+    notebook: str | Path | None = None,
+    keep: str | Path | None = None,
+) -> Path:
+    """Write a report as one self-contained HTML file.
+
+    Args:
+        store: path or URL of the store. Credentials come from the environment; a URL that carries some is
+        refused,
+            because the report would tell them.
+        to: the HTML file; replaced when it exists.
+        since: start of the period.
+        until: end of the period, itself not included.
+        tz: time zone of everything in the report.
+        title: its heading.
+        sensitivity: of the alerts, see :mod:`ctera_insights.insights.detections`.
+        notebook: another notebook than the one that comes with the package; its cell tagged ``parameters``
+        takes
+            ``store``, ``since``, ``until``, ``tz``, ``title`` and ``sensitivity``.
+        keep: where to keep the executed notebook as well.
+
+    Returns:
+        The path of the HTML file.
+
+    Raises:
+        UsageError: the extra ``notebooks`` is missing, or an argument is wrong.
+        InsightsError: a cell failed; the message holds its error.
+    """
+    try:
+        import papermill
+        from papermill.exceptions import PapermillExecutionError
+    except ImportError:
+        raise UsageError("Reports need the extra: pip install 'ctera-insights[notebooks]'") from None
+    zone(tz)
+    if urlsplit(str(store)).password or urlsplit(str(store)).username:
+        raise UsageError("Give the store's credentials in the environment, not in its URL")
+    parameters = {
+        "store": str(store),
+        "since": _text(moment(since, tz)),
+        "until": _text(moment(until, tz)),
+        "tz": tz,
+        "title": title,
+        "sensitivity": sensitivity,
+    }
+    source = Path(notebook) if notebook else notebook_path()
+    with tempfile.TemporaryDirectory() as scratch:
+        executed = Path(keep) if keep else Path(scratch) / source.name
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(executed),
+                parameters=parameters,
+                kernel_name="python3",
+                cwd=str(Path.cwd()),
+                progress_bar=False,
+            )
+        except PapermillExecutionError as error:
+            raise InsightsError(
+                f"The report failed in cell {error.exec_count}: {error.ename}: {error.evalue}"
+            ) from None
+        body = _body(executed)
+    to = Path(to)
+    to.write_text(_page(title, body), encoding="utf-8")
+    return to
+
+
+def _text(when: datetime | None) -> str | None:
+    return when.isoformat() if when else None
+
+
+def _body(executed: Path) -> str:
+    """The outputs and texts of an executed notebook as HTML, without its code."""
+    import nbconvert
+
+    make: Any = nbconvert.HTMLExporter  # untyped
+    exporter = make(
+        template_name="basic",
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+        embed_images=True,
+    )
+    body: str = exporter.from_filename(str(executed))[0]
+    return body
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
