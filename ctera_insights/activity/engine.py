@@ -115,6 +115,7 @@ def adopt(con: duckdb.DuckDBPyConnection, step: Step, before: Before) -> Derived
     _read(con, step, before)
     _compare(con, step, before)
     run(con, sql("answered_folders").format(folders=before.folders))
+    run(con, "CREATE OR REPLACE TEMP TABLE answers (row BIGINT, old BOOLEAN, place BIGINT)")
     tree = _load_folders(con, before)
     objects, folders = _objects(con, step, before), _folders(con, tree, step, before)
     return Derived(model.activity_schema().empty_table(), objects, folders)
@@ -134,15 +135,8 @@ def _as(table: pa.Table, name: str) -> pa.Table:
 
 
 def _read(con: duckdb.DuckDBPyConnection, step: Step, before: Before) -> None:
-    run(
-        con,
-        sql("told").format(events=before.events),
-        {"feed": step.feed, "low": step.low, "high": step.high},
-    )
-    (timeless,) = one(con, "SELECT count(*) FROM told WHERE modified IS NULL")
-    earlier = "last_value(modified IGNORE NULLS) OVER (PARTITION BY told.batch ORDER BY seq)"
-    run(con, sql("raw").format(time=earlier if timeless else "modified"))
-    run(con, "DROP TABLE told")
+    run(con, sql("raw").format(events=before.events), {"feed": step.feed, "low": step.low, "high": step.high})
+    _order(con)
     (nameless,) = one(con, "SELECT count(*) FROM raw WHERE folder_id = -1")
     if nameless:  # tombstones may lack the cloud folder: an object known by its guid alone tells it
         run(con, sql("owners").format(objects=before.objects))
@@ -150,9 +144,28 @@ def _read(con: duckdb.DuckDBPyConnection, step: Step, before: Before) -> None:
         run(con, sql("inventory"))
 
 
+def _order(con: duckdb.DuckDBPyConnection) -> None:
+    """Put the states of each batch in the order of their changes, where they were served in another."""
+    import numpy as np
+    import pyarrow as pa
+
+    (timeless,) = one(con, "SELECT count(*) FROM raw WHERE modified IS NULL")
+    earlier = "last_value(modified IGNORE NULLS) OVER (PARTITION BY batch ORDER BY seq)"
+    told = con.sql(sql("stamps").format(time=earlier if timeless else "modified")).to_arrow_table()
+    seq, batch, stamp = (_numbers(told, name) for name in ("seq", "batch", "stamp"))
+    served = np.argsort(seq, kind="stable")
+    seq, batch, stamp = seq[served], batch[served], stamp[served]
+    if np.all((stamp[1:] >= stamp[:-1]) | (batch[1:] != batch[:-1])):
+        return
+    register(con, "places", pa.table({"seq": seq[np.lexsort((seq, stamp, batch))], "pos": seq}))
+    run(con, sql("reordered"))
+
+
 def _compare(con: duckdb.DuckDBPyConnection, step: Step, before: Before) -> None:
+    run(con, sql("named"))
     run(con, sql("known").format(objects=before.objects))
-    run(con, sql("accepted"), {"believed": step.resync})
+    (stale,) = one(con, sql("stale_possible"))
+    run(con, sql("accepted").format(stale=sql("stale") if stale and not step.resync else "false"))
     (gaps,) = one(con, sql("gaps"))
     if gaps:
         run(con, sql("filled"))

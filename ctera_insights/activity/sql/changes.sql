@@ -3,7 +3,8 @@
 CREATE OR REPLACE TEMP TABLE changes AS
 WITH steps AS (
     SELECT
-        *,
+        * EXCLUDE (first_seen_at, rid),
+        false AS solo,
         lag(pos) OVER w AS old_pos,
         lag(deleted) OVER w AS old_deleted,
         lag(name) OVER w AS old_name,
@@ -19,10 +20,14 @@ WITH steps AS (
     FROM states
     WHERE NOT stale
     WINDOW w AS (PARTITION BY folder_id, guid ORDER BY pos)
+    UNION ALL BY NAME
+    SELECT *, false AS old, false AS stale, true AS solo, collected_at AS seen_at
+    FROM raw
+    ANTI JOIN busy ON busy.folder_id = raw.folder_id AND busy.guid = raw.guid
 ),
 compared AS (
     SELECT
-        * EXCLUDE (first_seen_at, rid, old),
+        * EXCLUDE (old),
         coalesce(type, 'file') <> 'file' AS is_folder,
         old_pos IS NOT NULL AND (
             name IS DISTINCT FROM old_name OR parent_guid IS DISTINCT FROM old_parent_guid
@@ -66,6 +71,7 @@ SELECT
     'unchanged' AS op,
     if(coalesce(type, 'file') <> 'file', NULL, 0) AS size_delta,
     true AS repeated,
-    false AS vanished
+    false AS vanished,
+    false AS solo
 FROM states
 WHERE stale

@@ -1,21 +1,27 @@
--- The told states in the order of changes.
--- `pos` is `seq`, put right within each batch: by the version stamp where all of a batch carry one of the same
--- replica ("uuid:n"), otherwise by the Portal's time; states without a time stay behind the one served before.
+-- The raw states of some batches, as they were served; `pos` is their place in the order of changes.
 CREATE OR REPLACE TEMP TABLE raw AS
-WITH batches AS (
+SELECT * EXCLUDE (stamp), try_cast(stamp AS BIGINT) AS version, left(gvsn, length(gvsn) - length(stamp)) AS replica
+FROM (
     SELECT
+        seq,
+        seq AS pos,
         batch,
-        min(seq) AS first_seq,
-        coalesce(min(replica) = max(replica), false) AND count(version) = count(*) AS versioned
-    FROM told
-    GROUP BY batch
-),
-stamped AS (
-    SELECT told.*, first_seq, CASE WHEN versioned THEN version ELSE epoch_us({time}) END AS stamp
-    FROM told
-    JOIN batches USING (batch)
+        epoch,
+        phase,
+        collected_at,
+        type,
+        coalesce(guid, '') AS guid,
+        coalesce(deleted, false) AS deleted,
+        name,
+        coalesce(folder_id, -1) AS folder_id,
+        parent_guid,
+        id,
+        size,
+        file_timestamp,
+        portal_modified_date AS modified,
+        acl,
+        gvsn,
+        split_part(gvsn, ':', -1) AS stamp
+    FROM {events}
+    WHERE feed = $feed AND batch > $low AND batch <= $high
 )
-SELECT
-    * EXCLUDE (first_seq, stamp),
-    first_seq + row_number() OVER (PARTITION BY batch ORDER BY stamp NULLS FIRST, seq) - 1 AS pos
-FROM stamped

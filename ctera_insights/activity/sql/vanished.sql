@@ -32,7 +32,8 @@ SELECT
     if(coalesce(f.gone_pos > o.pos, false), 'unchanged', 'deleted') AS op,
     if(coalesce(o.type, 'file') <> 'file', NULL, -o.size) AS size_delta,
     false AS repeated,
-    true AS vanished
+    true AS vanished,
+    true AS solo
 FROM {objects} o
 ANTI JOIN raw ON raw.folder_id = o.folder_id AND raw.guid = o.guid
 LEFT JOIN {folders} f ON f.folder_id = o.folder_id AND f.guid = o.directory
