@@ -1,0 +1,102 @@
+"""The time axis: grains that events are counted in, bins that are drawn, and local hours of the week."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST_BINS: Final = 400
+"""Bins of a timeline at the most: two to three pixels each."""
+MOST_GRAINS: Final = 20_000
+_GRAINS_S: Final = (60, 300, 900, 3600)
+_CLOCK_S: Final = (60, 300, 900, 1800, 3600, 10_800, 21_600, 43_200)
+_CALENDAR: Final = (("D", 86_400), ("W-MON", 604_800), ("MS", 2_629_746), ("YS", 31_556_952))
+HOURS_OF_WEEK: Final = 168
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The grains between two moments.
+
+    Attributes:
+        first: number of the first grain since 1970.
+        grains: number of grains.
+        grain_s: seconds of a grain; local hours begin at grains.
+        tz: time zone of days and hours.
+    """
+
+    first: int
+    grains: int
+    grain_s: int
+    tz: str
+
+    @classmethod
+    def over(cls, first_s: int, last_s: int, tz: str) -> Timeline:
+        """The timeline from the first to the last event, both in seconds since 1970."""
+        grain_s = next((g for g in _GRAINS_S if (last_s - first_s) / g <= MOST_GRAINS), _GRAINS_S[-1])
+        offsets = _offsets_s(np.linspace(first_s, last_s, 64), tz)
+        while grain_s > 900 and (offsets % grain_s).any():  # zones such as Asia/Kolkata, +05:30
+            grain_s //= 2
+        first = first_s // grain_s
+        return cls(first, last_s // grain_s - first + 1, grain_s, tz)
+
+    @property
+    def start_s(self) -> int:
+        """The beginning of the first grain, in seconds since 1970."""
+        return self.first * self.grain_s
+
+    @property
+    def end_s(self) -> int:
+        """The end of the last grain, in seconds since 1970."""
+        return (self.first + self.grains) * self.grain_s
+
+    def starts_s(self) -> NDArray[np.int64]:
+        """The beginning of each grain, in seconds since 1970."""
+        return (self.first + np.arange(self.grains, dtype=np.int64)) * self.grain_s
+
+    def hours_of_week(self) -> NDArray[np.int16]:
+        """The local hour of the week of each grain: 0 is Monday 00:00 to 01:00, 167 Sunday's last hour."""
+        local = pd.to_datetime(self.starts_s(), unit="s", utc=True).tz_convert(self.tz)
+        return np.asarray(local.day_of_week * 24 + local.hour, dtype=np.int16)
+
+    def floor(self, moment_s: float) -> int:
+        """The grain boundary at or before a moment."""
+        return int(moment_s // self.grain_s) * self.grain_s
+
+    def ceil(self, moment_s: float) -> int:
+        """The grain boundary at or after a moment."""
+        return -int(-moment_s // self.grain_s) * self.grain_s
+
+    def edges_s(self, since_s: int | None = None, until_s: int | None = None) -> NDArray[np.int64]:
+        """The boundaries of the bins to draw between two moments: round local times, at most 400 bins."""
+        low = self.start_s if since_s is None else max(self.floor(since_s), self.start_s)
+        high = self.end_s if until_s is None else min(self.ceil(until_s), self.end_s)
+        high = max(high, low + self.grain_s)
+        start = pd.Timestamp(low, unit="s", tz="UTC").tz_convert(self.tz)
+        for width_s in _CLOCK_S:
+            if width_s >= self.grain_s and (high - low) / width_s <= MOST_BINS:
+                midnight_s = int(start.normalize().timestamp())
+                begin = midnight_s + (low - midnight_s) // width_s * width_s
+                edges = np.arange(begin, high + width_s, width_s, dtype=np.int64)
+                return _clipped(edges, low, high)
+        freq = next((f for f, width in _CALENDAR if (high - low) / width <= MOST_BINS), "YS")
+        end = pd.Timestamp(high, unit="s", tz="UTC").tz_convert(self.tz)
+        days = pd.date_range(start.normalize(), end.normalize() + pd.Timedelta(days=1), freq=freq)
+        edges = np.asarray(days.as_unit("s").asi8, dtype=np.int64)
+        return _clipped(np.concatenate([[low], edges, [high]]), low, high)
+
+
+def _clipped(edges: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64]:
+    return np.unique(np.clip(edges, low, high))
+
+
+def _offsets_s(moments_s: NDArray[np.float64], tz: str) -> NDArray[np.int64]:
+    utc = pd.to_datetime(moments_s.astype(np.int64), unit="s", utc=True)
+    local = utc.tz_convert(tz).tz_localize(None)
+    return np.asarray((local - utc.tz_localize(None)).total_seconds(), dtype=np.int64)
