@@ -39,28 +39,35 @@ _SCOPES: Final = {
     "story": ("activity", "op <> 'unchanged'", ("path",)),
     "current": ("objects", "NOT deleted", ()),
 }
-_UNTOLD: Final = """untold AS (
-    SELECT o.folder_id, o.guid, any_value(o.cloud_folder) AS cloud_folder, any_value(o.size) AS size,
-        min(gone."at") AS "at", arg_min(gone.phase, gone."at") AS phase
+_UNTOLD: Final = """untold_graves AS MATERIALIZED (
+    SELECT folder_id, path, "at", phase FROM activity
+    WHERE op = 'deleted' AND type <> 'file' AND {activity}
+),
+untold_buried AS MATERIALIZED (
+    SELECT o.folder_id, o.guid, o.cloud_folder, o.size, graves."at", graves.phase
     FROM (
         SELECT *, unnest([array_to_string(parts[:i], '/') FOR i IN range(1, len(parts))]) AS above
         FROM (
             SELECT folder_id, guid, cloud_folder, size, portal_modified_date, string_split(path, '/') AS parts
             FROM objects
-            ANTI JOIN (
-                SELECT folder_id, guid FROM activity WHERE op IN ('deleted', 'restored')
-                GROUP BY folder_id, guid HAVING arg_max(op, "at") = 'deleted'
-            ) USING (folder_id, guid)
             WHERE deleted AND type = 'file' AND path IS NOT NULL AND {objects}
         )
     ) o
-    JOIN (
-        SELECT folder_id, path, "at", phase FROM activity
-        WHERE op = 'deleted' AND type <> 'file' AND {activity}
-    ) gone
-        ON gone.folder_id = o.folder_id AND gone.path = o.above
-        AND gone."at" >= coalesce(o.portal_modified_date, gone."at")
-    GROUP BY o.folder_id, o.guid
+    JOIN untold_graves graves
+        ON graves.folder_id = o.folder_id AND graves.path = o.above
+        AND graves."at" >= coalesce(o.portal_modified_date, graves."at")
+),
+untold AS (
+    SELECT folder_id, guid, any_value(cloud_folder) AS cloud_folder, any_value(size) AS size,
+        min("at") AS "at", arg_min(phase, "at") AS phase
+    FROM untold_buried
+    ANTI JOIN (
+        SELECT folder_id, guid FROM activity
+        SEMI JOIN untold_buried USING (folder_id, guid)
+        WHERE op IN ('deleted', 'restored')
+        GROUP BY folder_id, guid HAVING arg_max(op, "at") = 'deleted'
+    ) USING (folder_id, guid)
+    GROUP BY folder_id, guid
 )"""
 _NOT_THE_TIME: Final = ("since", "cloud_folder", "path", "type", "extension", "op")
 _SECTIONS: Final = ("Question", "Columns", "Parameters", "Caveats", "Picture")

@@ -13,7 +13,19 @@
 -- Parameters:
 --   limit: number of files
 -- Picture: bars
-WITH hottest AS (
+WITH counted AS MATERIALIZED (
+    -- Eight bytes instead of fifty to group by; what is counted exactly follows for the few that matter.
+    SELECT hash(folder_id, guid) AS object, count(*) AS events
+    FROM changes
+    WHERE type = 'file'
+    GROUP BY object
+),
+frequent AS (
+    SELECT object
+    FROM counted
+    WHERE events >= coalesce((SELECT events FROM counted ORDER BY events DESC LIMIT 1 OFFSET ($limit - 1)), 0)
+),
+hottest AS (
     SELECT
         folder_id,
         guid,
@@ -23,6 +35,7 @@ WITH hottest AS (
         max("at") AS last_at,
         max(seq) AS seq
     FROM changes
+    SEMI JOIN frequent ON frequent.object = hash(changes.folder_id, changes.guid)
     WHERE type = 'file'
     GROUP BY folder_id, guid
     ORDER BY events DESC, folder_id, guid

@@ -44,7 +44,7 @@ def detect(insights: Insights, *, sensitivity: float = 1.0, **filters: Unpack[Fi
         raise UsageError(f"A sensitivity lies above 0 and is at most {MOST_SENSITIVE:g}, not {sensitivity!r}")
     chosen = Filters.of(**filters, tz=insights.tz)
     opening = _openings(insights, chosen)
-    incidents = _merged(_fired(_scored(insights, chosen, opening), sensitivity, chosen))
+    incidents = _merged(_fired(_scored(insights, chosen, opening, sensitivity), sensitivity, chosen))
     _give_evidence(insights, incidents, chosen, opening)
     alerts = sorted(incidents, key=lambda alert: (alert.first_at, alert.rule, alert.cloud_folder or ""))
     return Alerts(alerts, sensitivity=sensitivity, period=describe(chosen, insights.tz), tz=insights.tz)
@@ -59,7 +59,7 @@ def preview(insights: Insights, **filters: Unpack[FilterArgs]) -> Result:
     import pyarrow as pa
 
     chosen = Filters.of(**filters, tz=insights.tz)
-    scored = _scored(insights, chosen, _openings(insights, chosen))
+    scored = _scored(insights, chosen, _openings(insights, chosen), max(SENSITIVITIES))
     months = _months(insights, chosen)
     rows = []
     for rule in RULES:
@@ -120,8 +120,8 @@ def _openings(insights: Insights, filters: Filters) -> list[str]:
     ]
 
 
-def _scored(insights: Insights, filters: Filters, opening: list[str]) -> pd.DataFrame:
-    """Every hour that some sensitivity could call an incident, with its score."""
+def _scored(insights: Insights, filters: Filters, opening: list[str], most: float) -> pd.DataFrame:
+    """Every hour that a sensitivity of at most ``most`` could call an incident, with its score."""
     import duckdb
 
     hourly = _query(insights, _sql("hourly.sql"), filters, {"opening": opening})
@@ -133,7 +133,7 @@ def _scored(insights: Insights, filters: Filters, opening: list[str]) -> pd.Data
                 "rules": [rule.name for rule in RULES],
                 "minimums": [rule.minimum for rule in RULES],
                 "floors": [rule.floor for rule in RULES],
-                "most": MOST_SENSITIVE,
+                "most": most,
             },
         ).df()
     return scored

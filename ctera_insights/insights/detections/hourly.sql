@@ -44,7 +44,7 @@ retyped AS (
 ),
 -- Written again at the same size, give or take a header.
 rewritten AS (
-    SELECT cloud_folder, hour, count(DISTINCT (folder_id, guid)) AS files
+    SELECT cloud_folder, hour, count(DISTINCT hash(folder_id, guid)) AS files
     FROM live
     WHERE op = 'modified' AND type = 'file' AND size > 0 AND abs(size_delta) <= least(1024, size // 100)
     GROUP BY cloud_folder, hour

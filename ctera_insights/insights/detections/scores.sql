@@ -10,6 +10,7 @@ numbered AS (
     SELECT
         *,
         row_number() OVER (PARTITION BY rule, cloud_folder ORDER BY hour) AS number,
+        number // 240 AS block, -- the 240 hours before lie in this block and the one before: an equality to join by
         list(value) OVER (
             PARTITION BY rule, cloud_folder, hour % 168 ORDER BY hour RANGE BETWEEN 2016 PRECEDING AND 1 PRECEDING
         ) AS same_hour
@@ -23,41 +24,43 @@ referred AS (
         any_value(floor) AS floor,
         any_value(least((c.hour - first_hour) // 168, 12)) AS weeks,
         coalesce(any_value(c.same_hour), []) AS same_hour,
+        median(h.value) AS busy_median,
+        mad(h.value) AS busy_mad,
         coalesce(list(h.value) FILTER (h.value IS NOT NULL), []) AS busy
-    FROM numbered c
+    FROM (SELECT *, unnest([block - 1, block]) AS near FROM numbered) c
     JOIN rules ON rules.rule = c.rule AND c.value >= minimum / $most
     CROSS JOIN start
     LEFT JOIN numbered h
-        ON h.rule = c.rule AND h.cloud_folder IS NOT DISTINCT FROM c.cloud_folder
+        ON h.rule = c.rule AND h.cloud_folder IS NOT DISTINCT FROM c.cloud_folder AND h.block = c.near
         AND h.number BETWEEN c.number - 240 AND c.number - 1
     GROUP BY c.rule, c.cloud_folder, c.hour
 ),
 -- Quiet hours fill up to 48 busy ones, and the weeks in which the hour was quiet.
 padded AS (
     SELECT
-        rule, cloud_folder, hour, value, floor,
-        list_resize(busy, greatest(len(busy), 48), 0) AS usual,
+        * EXCLUDE (busy, same_hour),
+        CASE WHEN len(busy) < 48 THEN list_resize(busy, 48, 0) END AS few,
         if(weeks >= 3, list_resize(same_hour, greatest(len(same_hour), weeks), 0), [0]) AS same_hour
     FROM referred
 ),
 medians AS (
-    SELECT *, list_median(usual) AS usual_median, list_median(same_hour) AS weekly_median FROM padded
+    SELECT
+        *,
+        coalesce(list_median(few), busy_median) AS usual_median,
+        list_median(same_hour) AS weekly_median
+    FROM padded
 ),
-spreads AS (
+spreads AS MATERIALIZED (
     SELECT
         *,
         greatest(usual_median, weekly_median) AS expected,
-        1.4826 * list_median([abs(x - usual_median) FOR x IN usual]) AS usual_spread,
-        1.4826 * list_median([abs(x - weekly_median) FOR x IN same_hour]) AS weekly_spread
+        greatest(
+            1.4826 * coalesce(list_median([abs(x - usual_median) FOR x IN few]), busy_mad),
+            1.4826 * list_median([abs(x - weekly_median) FOR x IN same_hour]),
+            floor
+        ) AS spread
     FROM medians
 )
-SELECT
-    rule,
-    cloud_folder,
-    hour,
-    value,
-    expected,
-    greatest(usual_spread, weekly_spread, floor) AS spread,
-    (value - expected) / greatest(usual_spread, weekly_spread, floor) AS score
+SELECT rule, cloud_folder, hour, value, expected, spread, (value - expected) / spread AS score
 FROM spreads
 ORDER BY rule, cloud_folder, hour
