@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 PAGE_EVENTS: Final = 2000
 PAGES_AHEAD: Final = 2
 """Pages read from the Portal that wait to be decoded."""
-ASK_ONCE_S: Final = 0.5
-"""How long the Portal may think about whether there is more, before a drain counts as caught up."""
+ASK_ONCE_S: Final = 0.1
+"""How long the Portal may hold the question whether there is more, before a drain counts as caught up."""
 LONGEST_PAUSE_S: Final = 5.0
 """Between lists that brought nothing, although the Portal had told of changes."""
 EMPTY_COMMIT_S: Final = 60.0

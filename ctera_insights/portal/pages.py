@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-_TIMES: Final = frozenset({"file_timestamp", "portal_modified_date"})
+TIMES: Final = frozenset({"file_timestamp", "portal_modified_date"})
 _INT64: Final = range(-(2**63), 2**63)
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
+_Guid = Annotated[str, msgspec.Meta(min_length=1)]
 _Int64 = Annotated[int, msgspec.Meta(ge=_INT64.start, le=_INT64.stop - 1)]
 
 
@@ -40,7 +41,7 @@ class Reject:
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    guid: str
+    guid: _Guid
     type: str | None = None
     deleted: bool | None = None
     name: str | None = None
@@ -149,7 +150,7 @@ class Page:
         }
         columns = [
             _times(values[field.name], field.name, extras)
-            if field.name in _TIMES
+            if field.name in TIMES
             else pa.array(values[field.name], field.type)
             for field in wire_schema()
             if field.name != "extra"
