@@ -164,12 +164,15 @@ def _order(con: duckdb.DuckDBPyConnection) -> None:
 def _compare(con: duckdb.DuckDBPyConnection, step: Step, before: Before) -> None:
     run(con, sql("named"))
     run(con, sql("known").format(objects=before.objects))
-    (stale,) = one(con, sql("stale_possible"))
-    run(con, sql("accepted").format(stale=sql("stale") if stale and not step.resync else "false"))
-    (gaps,) = one(con, sql("gaps"))
-    if gaps:
+    (busy,) = one(con, "SELECT count(*) FROM busy")
+    stale = busy and not step.resync and one(con, sql("stale_possible"))[0]
+    run(con, sql("accepted").format(stale=sql("stale") if stale else "false"))
+    if busy and one(con, sql("gaps"))[0]:
         run(con, sql("filled"))
-    run(con, sql("changes"))
+    run(con, sql("judged"))
+    if busy:
+        run(con, sql("solos"))
+    run(con, sql("changes").format(solos="solos" if busy else "raw"))
     if step.resync and step.complete:
         (last_pos,) = one(con, "SELECT max(pos) FROM raw")
         if last_pos is None:
@@ -214,7 +217,7 @@ def _grow(con: duckdb.DuckDBPyConnection, before: Before) -> None:
 def updates(con: duckdb.DuckDBPyConnection, name: str) -> list[Update]:
     """The updates that ``sql/<name>.sql`` selects."""
     rows = con.sql(sql(name), params={"root": ROOT}).to_arrow_table()
-    return [Update(*row) for row in zip(*(column.to_pylist() for column in rows.columns), strict=True)]
+    return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
 
 
 def answer(con: duckdb.DuckDBPyConnection, timeline: Timeline, questions: str) -> None:
@@ -242,15 +245,14 @@ def places_table(places: list[Place]) -> pa.Table:
     """Places as a table; ``place`` is the index in the list."""
     import pyarrow as pa
 
+    paths, missing, cloud_folders, gone = zip(*places, strict=True) if places else ((), (), (), ())
     return pa.table(
         {
             "place": pa.array(range(len(places)), pa.int64()),
-            "path": pa.array([place.path for place in places], pa.string()),
-            "missing": pa.array([place.missing for place in places], pa.string()),
-            "cloud_folder": pa.array([place.cloud_folder for place in places], pa.string()),
-            "gone_pos": pa.array(
-                [None if place.gone_pos == NEVER else place.gone_pos for place in places], pa.int64()
-            ),
+            "path": pa.array(paths, pa.string()),
+            "missing": pa.array(missing, pa.string()),
+            "cloud_folder": pa.array(cloud_folders, pa.string()),
+            "gone_pos": pa.array([None if pos == NEVER else pos for pos in gone], pa.int64()),
         }
     )
 

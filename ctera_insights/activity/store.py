@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -158,15 +159,22 @@ def commit(tables: Tables, step: Step, derived: Derived) -> None:
         StoreUnwritable: the file system refused.
     """
     name = app_id(step.feed)
-    for table, rows in zip(tables.derived, (derived.activity, derived.objects, derived.folders), strict=True):
-        if (table.transaction(name) or 0) < step.high:
-            table.append(
-                [rows] if len(rows) else [],
-                app_id=name,
-                version=step.high,
-                metadata={"feed": step.feed, "batch": str(step.high)},
-                stem=table.name,
-            )
+    lacking = [
+        (table, rows)
+        for table, rows in zip(
+            tables.derived, (derived.activity, derived.objects, derived.folders), strict=True
+        )
+        if (table.transaction(name) or 0) < step.high
+    ]
+    with ThreadPoolExecutor(len(tables.derived)) as pool:
+        written = [pool.submit(table.write, rows, table.name) for table, rows in lacking]
+    for (table, _), files in zip(lacking, written, strict=True):
+        table.commit(
+            files.result(),
+            app_id=name,
+            version=step.high,
+            metadata={"feed": step.feed, "batch": str(step.high)},
+        )
 
 
 def create(tables: Sequence[Table]) -> None:

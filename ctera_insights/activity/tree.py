@@ -46,14 +46,8 @@ class Place(NamedTuple):
     gone_pos: int
 
 
-class Update(NamedTuple):
-    """A folder's new state. A tombstone without a parent leaves the folder where it was."""
-
-    pos: int
-    node: int
-    parent: int
-    name: str
-    deleted: bool
+Update = tuple[int, int, int, str, bool]
+"""A folder's new state: ``pos``, number, parent, name, deleted. A tombstone need not name the parent."""
 
 
 class FolderTree:
@@ -82,9 +76,16 @@ class FolderTree:
 
     def place(self, node: int) -> Place:
         """Where a folder is now."""
-        known = self._places[node]
+        places = self._places
+        known = places[node]
         if known is not None:
             return known
+        parent = self.parents[node]
+        if parent >= 0 and (above := places[parent]) is not None and self.names[node] is not None:
+            return self._below(node, parent, above)
+        return self._walk(node)
+
+    def _walk(self, node: int) -> Place:
         way: list[int] = []
         on_way: set[int] = set()
         step = node
@@ -102,15 +103,20 @@ class FolderTree:
         above = self._places[step]
         assert above is not None
         for step in reversed(way):
-            above = Place(
-                f"{above.path}/{in_path(self.names[step])}",
-                above.missing,
-                above.cloud_folder,
-                max(above.gone_pos, self.deleted_pos[step]),
-            )
-            self._places[step] = above
-            self._dependents.setdefault(self.parents[step], []).append(step)
+            above = self._below(step, self.parents[step], above)
         return above
+
+    def _below(self, node: int, parent: int, above: Place) -> Place:
+        path, missing, cloud_folder, gone_pos = above
+        place = Place(
+            f"{path}/{in_path(self.names[node])}",
+            missing,
+            cloud_folder,
+            max(gone_pos, self.deleted_pos[node]),
+        )
+        self._places[node] = place
+        self._dependents.setdefault(parent, []).append(node)
+        return place
 
     def change(self, node: int, parent: int, name: str, deleted_pos: int) -> None:
         """Give a folder a new state."""
@@ -161,21 +167,21 @@ class Timeline:
         links: list[tuple[int, int]] = [(n, p) for n, p in enumerate(tree.parents) if p >= 0]
         state = list(zip(tree.parents, tree.names, (pos != NEVER for pos in tree.deleted_pos), strict=True))
         self._steps: list[Update] = []
-        for update in updates:
-            node, parent = update.node, update.parent
+        for pos, node, told, name, deleted in updates:
             first = state[node][1] is None
-            if update.deleted and parent == ROOT:
+            parent = told
+            if deleted and told == ROOT:
                 parent = NOWHERE if first else state[node][0]
             if first:
-                tree.change(node, parent, update.name, NEVER)
-                state[node] = (parent, update.name, False)
+                tree.change(node, parent, name, NEVER)
+                state[node] = (parent, name, False)
                 links.append((node, parent))
-            after = (parent, update.name, update.deleted)
+            after = (parent, name, deleted)
             if state[node] != after:
                 state[node] = after
-                self._steps.append(update._replace(parent=parent))
+                self._steps.append((pos, node, parent, name, deleted))
                 links.append((node, parent))
-        self._affected = _below(len(tree.guids), links, {step.node for step in self._steps})
+        self._affected = _below(len(tree.guids), links, {node for _, node, *_ in self._steps})
 
     def places(
         self, nodes: NDArray[np.int64], positions: NDArray[np.int64], *, before: NDArray[np.bool_]
@@ -190,7 +196,7 @@ class Timeline:
         Returns:
             Different places, and for each question the index of its answer.
         """
-        steps = np.array([step.pos for step in self._steps], dtype=np.int64)
+        steps = np.array([step[0] for step in self._steps], dtype=np.int64)
         moments = np.where(
             before, np.searchsorted(steps, positions, "left"), np.searchsorted(steps, positions, "right")
         )
@@ -199,18 +205,19 @@ class Timeline:
         questions, answers = np.unique(moments.astype(np.int64) * width + nodes, return_inverse=True)
         found: list[Place] = []
         done = 0
-        for question in questions.tolist():
-            moment, node = divmod(question, width)
+        place = self._tree.place
+        for moment, node in zip((questions // width).tolist(), (questions % width).tolist(), strict=True):
             while done < moment:
                 self._apply(self._steps[done])
                 done += 1
-            found.append(self._tree.place(node))
+            found.append(place(node))
         for step in self._steps[done:]:
             self._apply(step)
         return found, answers.astype(np.int64)
 
     def _apply(self, step: Update) -> None:
-        self._tree.change(step.node, step.parent, step.name, step.pos if step.deleted else NEVER)
+        pos, node, parent, name, deleted = step
+        self._tree.change(node, parent, name, pos if deleted else NEVER)
 
 
 def _below(count: int, links: Sequence[tuple[int, int]], changed: set[int]) -> NDArray[np.bool_]:

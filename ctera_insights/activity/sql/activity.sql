@@ -40,12 +40,12 @@ WITH told AS (
         p.missing,
         q.missing AS old_missing
     FROM changes c
-    LEFT JOIN answers a ON a.row = c.rowid AND NOT a.old
+    LEFT JOIN answers a ON a.row = c.row AND NOT a.old
     LEFT JOIN places p ON p.place = a.place
-    LEFT JOIN answers b ON b.row = c.rowid AND b.old
+    LEFT JOIN answers b ON b.row = c.row AND b.old
     LEFT JOIN places q ON q.place = b.place
     WHERE NOT ($resync AND c.op = 'unchanged')
 )
 SELECT *, (length(path) - length(replace(path, '/', '')))::INTEGER AS depth
 FROM told
-ORDER BY "at", pos, guid
+ORDER BY "at", pos

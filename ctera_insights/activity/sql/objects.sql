@@ -9,13 +9,13 @@ WITH last AS (
 states AS (
     SELECT
         c.folder_id, c.guid, c.type, c.name, c.is_folder, c.parent_guid, c.size, c.deleted, c.file_timestamp, c.modified,
-        c.seen_at, c.id, c.acl, c.gvsn, c.pos, c.known_rid, c.rowid AS row
+        c.seen_at, c.id, c.acl, c.gvsn, c.pos, c.known_rid, c.row
     FROM changes c
     WHERE solo AND NOT repeated
     UNION ALL
     SELECT
         c.folder_id, c.guid, c.type, c.name, c.is_folder, c.parent_guid, c.size, c.deleted, c.file_timestamp, c.modified,
-        c.seen_at, c.id, c.acl, c.gvsn, c.pos, c.known_rid, c.rowid AS row
+        c.seen_at, c.id, c.acl, c.gvsn, c.pos, c.known_rid, c.row
     FROM changes c
     JOIN last USING (folder_id, guid, pos)
     WHERE NOT solo AND NOT repeated

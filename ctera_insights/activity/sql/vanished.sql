@@ -1,8 +1,9 @@
 -- What lived before a new inventory and does not stand in it was deleted while nobody looked. What had gone with its
 -- folder already is no news.
-INSERT INTO changes BY NAME
+INSERT INTO judged BY NAME
 SELECT
     NULL AS seq,
+    -row_number() OVER () AS row,
     $high AS batch,
     $epoch AS epoch,
     'baseline' AS phase,
@@ -32,8 +33,7 @@ SELECT
     if(coalesce(f.gone_pos > o.pos, false), 'unchanged', 'deleted') AS op,
     if(coalesce(o.type, 'file') <> 'file', NULL, -o.size) AS size_delta,
     false AS repeated,
-    true AS vanished,
-    true AS solo
+    true AS vanished
 FROM {objects} o
 ANTI JOIN raw ON raw.folder_id = o.folder_id AND raw.guid = o.guid
 LEFT JOIN {folders} f ON f.folder_id = o.folder_id AND f.guid = o.directory
