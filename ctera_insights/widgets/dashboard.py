@@ -21,7 +21,11 @@ DEFAULT_PORT: Final = 8866
 _DATA: Final = "CTERA_INSIGHTS_DASHBOARD_DATA"
 _TZ: Final = "CTERA_INSIGHTS_DASHBOARD_TZ"
 _HERE: Final = Path(__file__).parent
-_EXTENSIONS: Final = ("@jupyter-widgets/jupyterlab-manager", "anywidget")
+_EXTENSIONS: Final = (
+    "@jupyter-widgets/jupyterlab-manager",
+    "@voila-dashboards/widgets-manager8",
+    "anywidget",
+)
 """What the page needs; other extensions of JupyterLab may fail outside of it."""
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
@@ -74,7 +78,7 @@ def serve(
             f"--token={token}",
             "--VoilaConfiguration.template=ctera_insights",
             "--VoilaConfiguration.show_tracebacks=False",
-            f"--VoilaConfiguration.extension_allowlist={list(_EXTENSIONS)}",
+            *(f"--VoilaConfiguration.extension_allowlist={name}" for name in _EXTENSIONS),
             "--Voila.log_level=WARN",
         ]
     )
