@@ -27,7 +27,7 @@ TIMES: Final = frozenset({"file_timestamp", "portal_modified_date"})
 _INT64: Final = range(-(2**63), 2**63)
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
-_Guid = Annotated[str, msgspec.Meta(min_length=1)]
+_NotEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 _Int64 = Annotated[int, msgspec.Meta(ge=_INT64.start, le=_INT64.stop - 1)]
 
 
@@ -41,7 +41,7 @@ class Reject:
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    guid: _Guid
+    guid: _NotEmpty
     type: str | None = None
     deleted: bool | None = None
     name: str | None = None
@@ -59,7 +59,7 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 class _WellFormed(msgspec.Struct, gc=False):
     has_more: bool
-    cursor: str
+    cursor: _NotEmpty
     entries: list[_Entry]
 
 
