@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ctera_insights.lake import Lake, Position
     from ctera_insights.portal.pages import Page, RawPage
+    from ctera_insights.widgets.live import LiveView
 
 PAGE_EVENTS: Final = 2000
 PAGES_AHEAD: Final = 2
@@ -186,6 +187,12 @@ class Collector:
         self._stopping = True
         if self._fetching:
             self._fetching.cancel()
+
+    def monitor(self) -> LiveView:
+        """Run on this kernel's event loop, and show how it goes, with a button to stop it."""
+        from ctera_insights.widgets.live import monitor
+
+        return monitor(self)
 
     def trouble(self, error: BaseException, wait_s: float) -> None:
         """Show that a request is about to be retried; fits the client's ``on_retry``."""

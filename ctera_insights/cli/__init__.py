@@ -42,6 +42,7 @@ for command in (
     store.check,
     insights.alerts,
     insights.report,
+    insights.dashboard,
     download.download,
 ):
     cli.add_command(command)

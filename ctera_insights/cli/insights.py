@@ -83,3 +83,21 @@ def report(
     store = required("data", data)
     written = make_report(store, to, since=since, until=until, tz=tz, title=title, sensitivity=sensitivity)
     click.echo(f"Report written to {written}")
+
+
+@click.command()
+@DATA
+@click.option("--port", type=click.IntRange(1, 65535), default=8866, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Interface to listen at.")
+@click.option("--no-token", is_flag=True, help="Ask for no token; on the loopback interface only.")
+@_TZ
+def dashboard(data: str | None, port: int, host: str, no_token: bool, tz: str) -> None:
+    """Serve the explorer as a web page, for those without notebooks.
+
+    The address carries a token: CTERA_INSIGHTS_DASHBOARD_TOKEN, or a new one at every start.
+    """
+    from ctera_insights.widgets.dashboard import serve
+
+    lake = lake_at(data)
+    lake.events.delta()  # a store that is not there is told here, not to each visitor
+    serve(lake.uri, port=port, host=host, token="" if no_token else setting("dashboard_token"), tz=tz)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from ctera_insights.insights.alerts import Alerts
     from ctera_insights.lake import Lake
+    from ctera_insights.widgets.explorer import Explorer
+    from ctera_insights.widgets.live import LiveView
 
 _SPLITS: Final = ("op", "cloud_folder", "type", "extension")
 # Widths of a timeline's intervals, and their seconds; the first that gives at most _MOST intervals is taken.
@@ -75,6 +77,28 @@ class Insights(Questions):
 
     def __repr__(self) -> str:
         return f"<Insights into {self._name}, times in {self.tz}>"
+
+    def explore(self, *, inventory: bool = False) -> Explorer:
+        """A widget to brush, drill into and search the activity; every view filters all others.
+
+        Args:
+            inventory: show the inventory beside the changes.
+        """
+        from ctera_insights.widgets.explorer import explore
+
+        return explore(self, inventory=inventory)
+
+    def live(self) -> LiveView:
+        """A widget that follows the store while another process writes it.
+
+        Raises:
+            UsageError: these insights stand on a connection, not on a store.
+        """
+        from ctera_insights.widgets.live import live
+
+        if self.lake is None:
+            raise UsageError("Only a store can be followed; open its path or URL.")
+        return live(self.lake)
 
     def refresh(self) -> Self:
         """See what was committed since the store was opened."""
