@@ -9,14 +9,30 @@ from pathlib import Path
 
 import pytest
 
+from ctera_insights import connect
+
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_notebooks_lines_work_on_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("readme")
     command = [sys.executable, "-m", "ctera_insights", "demo", "--data", "data/demo", "--events", "5000"]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    return folder
+
+
+def test_the_table_of_views_names_their_columns(demo: Path) -> None:
+    with connect(demo / "data" / "demo") as connection:
+        for view in ("events", "activity", "objects", "folders", "batches", "quarantine"):
+            (row,) = re.findall(rf"^\| `{view}` \|[^|]*\| (.*) \|$", README, re.MULTILINE)
+            told = [name for names in re.findall(r"`([^`]*)`", row) for name in names.split(", ")]
+            assert sorted(told) == sorted(connection.sql(f"FROM {view}").columns), view
+
+
+def test_the_notebooks_lines_work_on_the_demo(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(demo)
     (block,) = [block for block in BLOCKS if "Insights(" in block]
     exec(compile(block, "README.md", "exec"), {})
 
