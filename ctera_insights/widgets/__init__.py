@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ctera_insights.widgets.explorer import Explorer, explore
-    from ctera_insights.widgets.live import LiveView, live, monitor
+    from ctera_insights.widgets.live import LiveView, monitor
 
 _HOME = {
     "Explorer": "explorer",
     "LiveView": "live",
     "explore": "explorer",
-    "live": "live",
     "monitor": "live",
 }
-__all__ = ["Explorer", "LiveView", "explore", "live", "monitor"]
+__all__ = ["Explorer", "LiveView", "explore", "monitor"]
 
 
 def __getattr__(name: str) -> Any:

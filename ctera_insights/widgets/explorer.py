@@ -246,6 +246,7 @@ class Explorer(anywidget.AnyWidget):
         self._edges_ms = set((found.edges_s * 1000).tolist())
         content, buffers = found.message()
         self.send({"kind": "frame", "state": state, **content}, buffers)
+        self._index.number_folders()  # behind the first picture, which does not need them
 
     def _send_rows(self, content: dict[str, Any]) -> None:
         found = None

@@ -92,6 +92,7 @@ class Index:
         self.cloud_folders: list[str | None] = []
         self.folders_ready = threading.Event()
         self._folders_error: BaseException | None = None
+        self._numbering = False
         self._name = f"explorer_{next(_NUMBERS)}"
         self._levels: OrderedDict[Hashable, Level] = OrderedDict()
         self._grain_counts: OrderedDict[Hashable, NDArray[np.int64]] = OrderedDict()
@@ -102,7 +103,7 @@ class Index:
         self._source = f"{self._name}.raw"
 
     def build(self) -> None:
-        """Code every event; what needs the paths goes on in a thread of its own."""
+        """Code every event; what needs the paths waits for :meth:`number_folders`."""
         first, last, events = self.rows(
             f'SELECT epoch_us(min("at")) // 1000000, epoch_us(max("at")) // 1000000, count(*) '
             f"FROM activity WHERE {self.scope}"
@@ -115,11 +116,11 @@ class Index:
         self.extensions = self._dictionary("extension")
         self.cloud_folders = self._dictionary("cloud_folder")
         self.connection.execute(f"CREATE TABLE {self._name}.raw AS {self._coded(self.scope)}")
-        threading.Thread(target=self._number_folders, name="explorer folders", daemon=True).start()
 
     def close(self) -> None:
         """Free the memory."""
-        self.folders_ready.wait()
+        if self._numbering:
+            self.folders_ready.wait()
         with self._lock:
             self.connection.execute(f"DETACH {self._name}")
 
@@ -155,6 +156,13 @@ class Index:
             JOIN {self._name}.cloud_folders c ON c.cloud_folder IS NOT DISTINCT FROM a.cloud_folder{join}
             {order}"""
 
+    def number_folders(self) -> None:
+        """Number the folders, once, in a thread of its own; whatever needs the numbers waits for them."""
+        with self._lock:
+            if not self._numbering and self.events:
+                self._numbering = True
+                threading.Thread(target=self._number_folders, name="explorer folders", daemon=True).start()
+
     def _number_folders(self) -> None:
         """Number the folders in the order of their paths, and the events by them."""
         try:
@@ -179,6 +187,7 @@ class Index:
     def _await_folders(self, selection: Selection) -> None:
         """Wait for the numbers of the folders where a selection needs them; never with the lock held."""
         if selection.folder or selection.text:
+            self.number_folders()
             self.folders_ready.wait()
             if self._folders_error is not None:
                 raise self._folders_error

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ctera_insights.widgets.index import Index
     from ctera_insights.widgets.selection import Selection
 
-PAGE_ROWS: Final = 200
-_FEW_ROWS: Final = 20_000
+PAGE_ROWS: Final = 100
+_FEW_ROWS: Final = 2_000
 _COLUMNS: Final = (
     'epoch_ms("at") AS moment, op, type, path, old_path, size, size_delta, cloud_folder, feed, seq'
 )

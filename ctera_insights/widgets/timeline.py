@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
-import pandas as pd
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 MOST_BINS: Final = 400
@@ -16,7 +20,7 @@ MOST_BINS: Final = 400
 MOST_GRAINS: Final = 20_000
 _GRAINS_S: Final = (60, 300, 900, 3600)
 _CLOCK_S: Final = (60, 300, 900, 1800, 3600, 10_800, 21_600, 43_200)
-_CALENDAR: Final = (("D", 86_400), ("W-MON", 604_800), ("MS", 2_629_746), ("YS", 31_556_952))
+_CALENDAR: Final = (("day", 86_400), ("week", 604_800), ("month", 2_629_746), ("year", 31_556_952))
 HOURS_OF_WEEK: Final = 168
 
 
@@ -62,8 +66,7 @@ class Timeline:
 
     def hours_of_week(self) -> NDArray[np.int16]:
         """The local hour of the week of each grain: 0 is Monday 00:00 to 01:00, 167 Sunday's last hour."""
-        local = pd.to_datetime(self.starts_s(), unit="s", utc=True).tz_convert(self.tz)
-        return np.asarray(local.day_of_week * 24 + local.hour, dtype=np.int16)
+        return _hours_of_week(self)
 
     def floor(self, moment_s: float) -> int:
         """The grain boundary at or before a moment."""
@@ -78,17 +81,16 @@ class Timeline:
         low = self.start_s if since_s is None else max(self.floor(since_s), self.start_s)
         high = self.end_s if until_s is None else min(self.ceil(until_s), self.end_s)
         high = max(high, low + self.grain_s)
-        start = pd.Timestamp(low, unit="s", tz="UTC").tz_convert(self.tz)
+        start = datetime.fromtimestamp(low, ZoneInfo(self.tz))
+        midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
         for width_s in _CLOCK_S:
             if width_s >= self.grain_s and (high - low) / width_s <= MOST_BINS:
-                midnight_s = int(start.normalize().timestamp())
+                midnight_s = int(midnight.timestamp())
                 begin = midnight_s + (low - midnight_s) // width_s * width_s
                 edges = np.arange(begin, high + width_s, width_s, dtype=np.int64)
                 return _clipped(edges, low, high)
-        freq = next((f for f, width in _CALENDAR if (high - low) / width <= MOST_BINS), "YS")
-        end = pd.Timestamp(high, unit="s", tz="UTC").tz_convert(self.tz)
-        days = pd.date_range(start.normalize(), end.normalize() + pd.Timedelta(days=1), freq=freq)
-        edges = np.asarray(days.as_unit("s").asi8, dtype=np.int64)
+        unit = next((u for u, width in _CALENDAR if (high - low) / width <= MOST_BINS), "year")
+        edges = np.fromiter(_marks(midnight, unit, high), dtype=np.int64)
         return _clipped(np.concatenate([[low], edges, [high]]), low, high)
 
 
@@ -96,7 +98,26 @@ def _clipped(edges: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64]
     return np.unique(np.clip(edges, low, high))
 
 
+def _marks(midnight: datetime, unit: str, end_s: int) -> Iterator[int]:
+    """The beginnings of days, weeks, months or years from a local midnight on, in seconds since 1970."""
+    mark = midnight
+    while (moment_s := int(mark.timestamp())) < end_s:
+        first = {"day": True, "week": mark.weekday() == 0, "month": mark.day == 1}
+        if first.get(unit, mark.day == 1 and mark.month == 1):
+            yield moment_s
+        mark += timedelta(days=1)  # by the calendar: local midnight stays local midnight
+
+
+@lru_cache(maxsize=8)
+def _hours_of_week(timeline: Timeline) -> NDArray[np.int16]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    local = pa.array(timeline.starts_s()).cast(pa.timestamp("s", timeline.tz))
+    return np.asarray(pc.day_of_week(local).to_numpy() * 24 + pc.hour(local).to_numpy(), dtype=np.int16)
+
+
 def _offsets_s(moments_s: NDArray[np.float64], tz: str) -> NDArray[np.int64]:
-    utc = pd.to_datetime(moments_s.astype(np.int64), unit="s", utc=True)
-    local = utc.tz_convert(tz).tz_localize(None)
-    return np.asarray((local - utc.tz_localize(None)).total_seconds(), dtype=np.int64)
+    zone = ZoneInfo(tz)
+    offsets = (datetime.fromtimestamp(int(s), UTC).astimezone(zone).utcoffset() for s in moments_s)
+    return np.array([0 if o is None else int(o.total_seconds()) for o in offsets], dtype=np.int64)

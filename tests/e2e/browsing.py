@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from dataclasses import dataclass, field
@@ -26,6 +29,15 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 ARTIFACTS = REPOSITORY / "tests" / "artifacts"
 TZ = "Europe/Berlin"
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 CHANGES = "phase = 'live' AND op <> 'unchanged'"
 
 
@@ -102,7 +114,6 @@ def opening(activity_file: Path) -> str:
     return (
         "import duckdb\n"
         "from ctera_insights.insights import Insights\n"
-        "from ctera_insights.widgets import explore\n"
         "connection = duckdb.connect()\n"
         f"connection.execute(\"CREATE VIEW activity AS FROM read_parquet('{activity_file}')\")\n"
         f"insights = Insights(connection, tz='{TZ}')"
@@ -121,15 +132,43 @@ class Lab:
         return f"{self.url}/lab/tree/{name}?token={self.token}&reset"
 
 
-def run_all(browser: Browser, address: str) -> None:
-    """Open a notebook in JupyterLab and run all of its cells."""
+@contextlib.contextmanager
+def jupyterlab(folder: Path) -> Iterator[Lab]:
+    """JupyterLab over a folder, on a free port of the loopback interface."""
+    port, token = free_port(), secrets.token_hex(16)
+    overrides = folder / "settings"
+    overrides.mkdir()
+    (overrides / "overrides.json").write_text(
+        json.dumps(
+            {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+        )
+    )
+    # Another package's extension that trips over its own settings; JupyterLab loads whatever is installed.
+    (overrides / "page_config.json").write_text(json.dumps({"disabledExtensions": {"jupysql-plugin": True}}))
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
+        *("--allow-root", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"),
+        *(f"--LabApp.app_settings_dir={overrides}", "--ServerApp.port_retries=0"),
+        *("--LabServerApp.extension_manager=readonly", "--LabApp.extension_manager=readonly"),
+    ]
+    url = f"http://127.0.0.1:{port}"
+    with running(command, f"{url}/api/status?token={token}", folder / "lab.log", folder):
+        yield Lab(url, token, folder)
+
+
+def run_all(browser: Browser, address: str, *, cells: int | None = None) -> None:
+    """Open a notebook in JupyterLab and run all of its cells, or the first."""
     page = browser.page
     page.goto(address)
     page.locator(".jp-NotebookPanel .jp-Notebook .jp-Cell").first.wait_for()
     page.get_by_text(re.compile(r"Python 3 .*\| Idle")).wait_for()
     for _ in range(5):  # a kernel that has just answered may still lose what it is sent
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
+        if cells == 1:
+            page.locator(".jp-CodeCell").first.locator(".cm-content").click()
+            page.keyboard.press("Control+Enter")
+        else:
+            page.get_by_role("menuitem", name="Run", exact=True).click()
+            page.get_by_text("Run All Cells", exact=True).click()
         try:
             expect(page.locator(".jp-InputPrompt").first).to_have_text(
                 re.compile(r"\[(\*|\d+)\]"), timeout=4_000

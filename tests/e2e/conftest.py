@@ -4,34 +4,23 @@
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import duckdb
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "benchmarks")]
 from typing import TYPE_CHECKING
 
-from browsing import Browser, Lab, chromium, free_port, running
+from browsing import CHROMIUM_FLAGS, Browser, Lab, chromium, jupyterlab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ROWS = int(os.environ.get("CTERA_INSIGHTS_TEST_SCALE", "1")) * 60_000
 
 
@@ -56,31 +45,14 @@ def truth(activity_file: Path) -> duckdb.DuckDBPyConnection:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    folder = tmp_path_factory.mktemp("lab")
-    port, token = free_port(), secrets.token_hex(16)
-    overrides = folder / "settings"
-    overrides.mkdir()
-    (overrides / "overrides.json").write_text(
-        json.dumps(
-            {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-        )
-    )
-    # Another package's extension that trips over its own settings; JupyterLab loads whatever is installed.
-    (overrides / "page_config.json").write_text(json.dumps({"disabledExtensions": {"jupysql-plugin": True}}))
-    command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
-        *("--allow-root", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"),
-        *(f"--LabApp.app_settings_dir={overrides}", "--ServerApp.port_retries=0"),
-        *("--LabServerApp.extension_manager=readonly", "--LabApp.extension_manager=readonly"),
-    ]
-    url = f"http://127.0.0.1:{port}"
-    with running(command, f"{url}/api/status?token={token}", folder / "lab.log", folder):
-        yield Lab(url, token, folder)
+    with jupyterlab(tmp_path_factory.mktemp("lab")) as running_lab:
+        yield running_lab
 
 
 @pytest.fixture(scope="session")
 def chrome() -> Iterator[object]:
     executable = chromium()
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, headless=True, args=CHROMIUM_FLAGS)
         yield browser

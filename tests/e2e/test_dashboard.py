@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -18,8 +17,6 @@ from ctera_insights.insights import Insights
 if TYPE_CHECKING:
     from pathlib import Path
 
-SERVE = "from ctera_insights.widgets.dashboard import serve; "
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -30,12 +27,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-def test_the_dashboard_shows_the_store(store: Path, browser: Browser, tmp_path: Path) -> None:
+def test_the_dashboard_shows_the_store(
+    store: Path, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Voila shows the explorer to who has the token; it answers as DuckDB does, and asks no foreign host."""
     port = free_port()
-    serve = SERVE + f"serve({str(store)!r}, port={port}, token='secret')"
+    monkeypatch.setenv("CTERA_INSIGHTS_DASHBOARD_TOKEN", "secret")
+    command = [sys.executable, "-m", "ctera_insights", "dashboard", "--data", str(store), f"--port={port}"]
     url = f"http://127.0.0.1:{port}"
-    with running([sys.executable, "-c", serve], f"{url}/login", tmp_path / "voila.log", tmp_path):
+    with running(command, f"{url}/login", tmp_path / "voila.log", tmp_path):
         browser.page.goto(url)
         assert not browser.page.locator(".ctera-insights-explorer").count()
         browser.page.goto(f"{url}/?token=secret")
@@ -59,8 +59,9 @@ def test_the_dashboard_shows_the_store(store: Path, browser: Browser, tmp_path: 
     assert browser.hosts <= {"127.0.0.1", "blob", "data", ""}
 
 
-def test_a_page_open_to_all_is_refused(tmp_path: Path) -> None:
+def test_a_page_open_to_all_is_refused(store: Path) -> None:
     """Without a token the dashboard listens on the loopback interface only."""
-    serve = SERVE + f"serve({str(tmp_path)!r}, host='0.0.0.0', token='')"
-    ended = subprocess.run([sys.executable, "-c", serve], check=False, capture_output=True, text=True)
-    assert re.search(r"UsageError: .*give a token", ended.stderr)
+    command = [sys.executable, "-m", "ctera_insights", "dashboard", "--data", str(store), "--no-token"]
+    ended = subprocess.run([*command, "--host=0.0.0.0"], check=False, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "give a token" in ended.stderr

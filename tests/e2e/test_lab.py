@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from browsing import CHANGES, TZ, Browser, Explorer, Lab, by, count, notebook, opening, python, run_all
 from playwright.sync_api import expect
+
+from ctera_insights.lake import Lake
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def explorer(lab: Lab, browser: Browser, activity_file: Path, request: pytest.FixtureRequest) -> Explorer:
     name = f"{request.node.name}.ipynb"
-    notebook(lab.folder / name, opening(activity_file), "explorer = explore(insights)\nexplorer")
+    notebook(lab.folder / name, opening(activity_file), "explorer = insights.explore()\nexplorer")
     run_all(browser, lab.address(name))
     page = Explorer(browser)
     page.root.locator(".ci-total").wait_for()
@@ -193,4 +197,34 @@ def test_dark_theme_keyboard_and_narrow_windows(explorer: Explorer, browser: Bro
     page.wait_for_timeout(500)
     browser.shot("explorer-narrow")
     assert explorer.root.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+    assert not browser.errors
+
+
+def test_the_live_view_follows_a_store_that_another_process_writes(
+    lab: Lab, browser: Browser, tmp_path: Path
+) -> None:
+    """The view waits for the store, counts what a collector in another process commits, and pauses."""
+    data = tmp_path / "data"
+    page = browser.page
+    cell = f"from ctera_insights.widgets.live import live\nview = live({str(data)!r}, poll_s=0.2)\nview"
+    notebook(lab.folder / "live.ipynb", cell)
+    run_all(browser, lab.address("live.ipynb"))
+    root = page.locator(".ctera-insights-live")
+    expect(root.locator(".ci-empty")).to_contain_text("Nothing has been collected")
+
+    def collect(events: int) -> str:
+        demo = ["ctera_insights", "demo", "--data", str(data), "--events", str(events)]
+        subprocess.run([sys.executable, "-m", *demo], check=True, capture_output=True)
+        return str(Lake(data).status().events)
+
+    expect(root).to_have_attribute("data-events", collect(1000))
+    first = root.get_attribute("data-events")
+    root.get_by_role("button", name="Pause").click()
+    expect(root.get_by_role("button", name="Watch")).to_be_visible()
+    page.wait_for_timeout(500)
+    more = collect(1500)
+    assert root.get_attribute("data-events") == first
+    root.get_by_role("button", name="Watch").click()
+    expect(root).to_have_attribute("data-events", more)
+    browser.shot("live")
     assert not browser.errors

@@ -193,6 +193,7 @@ def test_trouble_shows_on_the_page(insights: Insights) -> None:
     sent: list[Any] = []
     explorer.send = lambda content, *_: sent.append(content)
     explorer.state = {**explorer.state, "hours": [9, 30]}
+    explorer._index.number_folders()
     explorer._index.folders_ready.wait()
     insights.connection.execute("ALTER TABLE activity RENAME TO gone")
     explorer.state = {**explorer.state, "hours": None, "text": "invoice"}

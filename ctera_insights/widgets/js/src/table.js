@@ -3,7 +3,7 @@ import { h } from "./dom.js";
 import { bytes, count, opName, signedBytes } from "./format.js";
 
 const ROW = 26;
-const PAGE = 200;
+const PAGE = 100;
 const TALLEST = 8_000_000; // pixels that every browser can scroll
 
 export class Table {
