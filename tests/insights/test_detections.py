@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
-import pandas as pd
+import pyarrow as pa
 import pytest
 
 from ctera_insights.errors import UsageError
 from ctera_insights.insights import Insights
 from ctera_insights.insights.detections import RULES, SENSITIVITIES
+from ctera_insights.model import activity_schema
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 CLOSED, OPEN = "D:(A;;FA;;;BA)", "D:(A;;FA;;;BA)(A;;FA;;;WD)"
@@ -67,7 +68,7 @@ class Share:
 
     def insights(self) -> Insights:
         connection = duckdb.connect()
-        connection.register("rows", pd.DataFrame(self.rows))
+        connection.register("rows", pa.Table.from_pylist(self.rows, schema=activity_schema()))
         connection.execute("CREATE TABLE activity AS FROM rows")
         connection.execute(
             "CREATE TABLE objects (folder_id BIGINT, guid VARCHAR, path VARCHAR, type VARCHAR, "
@@ -75,7 +76,7 @@ class Share:
             "portal_modified_date TIMESTAMPTZ)"
         )
         if self.objects:
-            connection.register("state", pd.DataFrame(self.objects))
+            connection.register("state", pa.Table.from_pylist(self.objects))
             connection.execute("INSERT INTO objects BY NAME FROM state")
         return Insights(connection)
 

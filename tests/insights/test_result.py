@@ -59,7 +59,7 @@ def test_csv_parquet_and_json_keep_the_rows(insights: Insights, tmp_path: Path):
 
 def test_excel_keeps_text_as_text(insights: Insights, tmp_path: Path):
     result = insights.sql(
-        "SELECT '=1+1' AS formula, 'a\x01b' AS odd, TIMESTAMPTZ '2026-01-01 12:00Z' AS t, [1, 2] AS l"
+        "SELECT '=1+1' AS formula, 'a\x01b' AS odd, TIMESTAMPTZ '2026-01-01 12:00:00Z' AS t, [1, 2] AS l"
     )
     sheet = openpyxl.load_workbook(result.to_excel(tmp_path / "x.xlsx")).active
     heading, row = list(sheet.iter_rows())

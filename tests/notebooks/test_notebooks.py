@@ -100,3 +100,26 @@ def test_a_refused_login_tells_no_secret_either(tmp_path: Path, monkeypatch: pyt
     with portal.run_in_thread(), pytest.raises(PapermillExecutionError, match="LoginRefused"):
         execute("collect", tmp_path, portal=portal.url, data="data/mine")
     assert SECRET not in (tmp_path / "collect.ipynb").read_text()
+
+
+def test_a_plain_call_works_inside_a_notebooks_loop_and_so_does_await(tmp_path: Path):
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    first = """
+import asyncio
+import sys
+
+from ctera_insights.plain import run
+
+async def answer():
+    await asyncio.sleep(0.01)
+    return 42
+
+'nest_asyncio' in sys.modules
+"""
+    cells = [first, "run(answer()), run(answer())", "await answer()"]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
+    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output["data"]["text/plain"] for output in outputs(notebook)]
+    assert shown == ["False", "(42, 42)", "42"]
