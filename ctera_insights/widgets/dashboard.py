@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -51,7 +52,8 @@ def serve(
         open_browser: open the page.
 
     Raises:
-        UsageError: Voila is not installed, or a host that others reach was to be open to all.
+        UsageError: Voila is not installed, the port is taken, or a host that others reach was to be open to
+            all.
     """
     try:
         from voila.app import Voila  # type: ignore[import-untyped] # ships no types
@@ -59,6 +61,7 @@ def serve(
         raise UsageError("The dashboard needs Voila: pip install 'ctera-insights[dashboard]'") from None
     if token == "" and host not in _LOOPBACK:
         raise UsageError(f"Whoever reaches {host} would see the files' names; give a token.")
+    _refuse_taken(host, port)
     token = secrets.token_urlsafe(24) if token is None else token
     text = os.fspath(data)
     os.environ[_DATA] = text if "://" in text else str(Path(text).absolute())
@@ -82,6 +85,19 @@ def serve(
             "--Voila.log_level=WARN",
         ]
     )
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Voila ends with a log line where the port is taken; say it as an error."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UsageError(
+                f"Cannot listen at {host}:{port}: {error.strerror}. Choose another --port."
+            ) from None
 
 
 def page() -> None:
