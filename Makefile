@@ -3,14 +3,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types lowest lock bench clean
+.PHONY: help demo test lint types tools widgets lowest lock bench clean
 
 help:
 	@echo "make demo    set up, and collect a simulated office's file activity"
 	@echo "make test    set up, and run every check"
-	@echo "make lint types lowest bench lock clean"
+	@echo "make lint types lowest bench lock widgets clean"
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -25,7 +26,7 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(BIN)/ctera-insights demo --data data/demo
 
-test: $(READY) browser lint types
+test: $(READY) tools lint types
 	$(BIN)/python -m pytest
 
 lint: $(READY)
@@ -36,13 +37,22 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-# The end-to-end tests drive a real Chromium; on Debian and its kin it is installed when missing.
-.PHONY: browser
-browser:
-	@command -v chromium >/dev/null 2>&1 || { \
-		echo "Installing Chromium for the browser tests"; \
-		$(if $(filter 0,$(shell id -u)),,sudo) apt-get update -qq && \
-		$(if $(filter 0,$(shell id -u)),,sudo) apt-get install -y -qq chromium fonts-dejavu-core >/dev/null; }
+# The tests drive a real Chromium, rebuild the widgets' JavaScript with npm, and replay repositories with git. On
+# Debian and its kin, what is missing is installed.
+tools:
+	@missing=""; \
+	command -v chromium >/dev/null || missing="$$missing chromium fonts-dejavu-core"; \
+	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
+	command -v git >/dev/null || missing="$$missing git"; \
+	[ -z "$$missing" ] || { \
+		command -v apt-get >/dev/null || { echo "The tests need:$$missing" >&2; exit 1; }; \
+		echo "Installing$$missing"; \
+		$(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }
+
+# The widgets' modules from their sources; the result is committed.
+widgets: tools
+	cd ctera_insights/widgets/js && npm ci --no-audit --no-fund && npm run build
 
 # The oldest versions that pyproject.toml allows, in an environment of their own.
 lowest: $(READY)
@@ -54,8 +64,9 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--python-version 3.11 --extra dev pyproject.toml --output-file requirements.lock
 
+# Each benchmark prints its figures beside the peer's, from one run; --help tells its options.
 bench: $(READY)
-	$(BIN)/python benchmarks/ingest.py
+	for benchmark in ingest enrich queries explorer directio; do $(BIN)/python benchmarks/$$benchmark.py || exit; done
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

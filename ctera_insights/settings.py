@@ -1,7 +1,7 @@
 """Where a setting comes from: argument > environment > ``.env`` file; and a type that does not tell a secret.
 
-A variable ``CTERA_INSIGHTS_X`` may be given as ``CTERA_INSIGHTS_X_FILE`` instead: the path of a file that holds
-the value, as container and service managers hand over secrets.
+A variable ``CTERA_INSIGHTS_X`` may be given as ``CTERA_INSIGHTS_X_FILE`` instead: the path of a file that
+holds the value, as container and service managers hand over secrets.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def password(user: str, *, url: str, ask: bool = False) -> Secret:
 
         return Secret(getpass.getpass(f"Password of {user} at {url}: "))
     raise UsageError(
-        f"No password for {user} at {url}. Set {PREFIX}PASSWORD or {PREFIX}PASSWORD_FILE, or store it once with "
-        f"`keyring set {KEYRING_SERVICE} '{user}@{url}'`."
+        f"No password for {user} at {url}. Set {PREFIX}PASSWORD or {PREFIX}PASSWORD_FILE, or store it once "
+        f"with `keyring set {KEYRING_SERVICE} '{user}@{url}'`."
     )
 
 
