@@ -61,7 +61,8 @@ class Explorer(anywidget.AnyWidget):
     """
 
     _esm = _STATIC / "explorer.js"
-    state = traitlets.Dict().tag(sync=True)
+    # The page knows what it sent; an echo would only stand before the answer.
+    state = traitlets.Dict().tag(sync=True, echo_update=False)
     """The filters as the page sends them; set them with :meth:`select`."""
 
     def __init__(self, insights: Insights, *, inventory: bool = False) -> None:

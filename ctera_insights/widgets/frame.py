@@ -55,8 +55,14 @@ class Frame:
     grain_s: int
 
     def message(self) -> tuple[dict[str, Any], list[bytes]]:
-        """The frame as JSON and buffers for the page: unsigned 32-bit counts, 64-bit bytes, row by row."""
-        counts = [self.ops, self.extensions, self.cloud_folders, self.children, self.hours]
+        """The frame as JSON and buffers for the page: unsigned 32-bit counts, 64-bit bytes, row by row.
+
+        A day has 24 of the 168 hours of the week: of ``hours`` go the places that are not zero, and their
+        counts.
+        """
+        hours = self.hours.ravel()
+        places = np.flatnonzero(hours)
+        counts = [self.ops, self.extensions, self.cloud_folders, self.children, places, hours[places]]
         sizes = [self.child_bytes, self.sizes]
         content = {
             "edges": (self.edges_s * 1000).tolist(),
@@ -99,8 +105,8 @@ def frame(index: Index, selection: Selection) -> Frame:
     extensions = _with_other(level.extensions, index.extensions)
     cloud_folders = _with_other(level.cloud_folders, index.cloud_folders)
     children = [child.code for child in level.children]
-    child_events = index.counts(level, "kid", children, every)
-    child_sizes = index.counts(level, "kid", children, every, sums=True)
+    of_children = index.counts(level, "kid", children, every, sizes=True)
+    child_events, child_sizes = of_children[:, :, 0], of_children[:, :, 1:]
     present = [
         i
         for i, child in enumerate(level.children)

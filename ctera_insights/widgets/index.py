@@ -118,11 +118,12 @@ class Index:
         self.connection.execute(f"CREATE TABLE {self._name}.raw AS {self._coded(self.scope)}")
 
     def close(self) -> None:
-        """Free the memory."""
+        """Free the memory, and close the connection."""
         if self._numbering:
             self.folders_ready.wait()
         with self._lock:
             self.connection.execute(f"DETACH {self._name}")
+            self.connection.close()
 
     def inventory(self) -> int:
         """The number of objects that the inventory listed."""
@@ -352,20 +353,21 @@ class Index:
     # --- counts --------------------------------------------------------------------------------------------
 
     def counts(
-        self, level: Level, column: str, codes: Sequence[int], where: str, *, sums: bool = False
+        self, level: Level, column: str, codes: Sequence[int], where: str, *, sizes: bool = False
     ) -> NDArray[np.float64]:
-        """Events by bin and code, shape ``(bins, codes)``, or bytes added and removed, ``(bins, codes, 2)``.
+        """Events by bin and code, shape ``(bins, codes)``; with sizes ``(bins, codes, 3)``.
 
         Args:
             level: where to count.
             column: of the level's table.
             codes: the columns of the answer, in order.
             where: condition over the level's table.
-            sums: bytes instead of events.
+            sizes: bytes added and bytes removed as well.
         """
-        key = (column, tuple(codes), where, sums)
+        key = (column, tuple(codes), where, sizes)
         if key not in level.known:
-            what = "sum(added) AS added, sum(removed) AS removed" if sums else "sum(n) AS n"
+            names = ("n", "added", "removed") if sizes else ("n",)
+            what = ", ".join(f"sum({name}) AS {name}" for name in names)
             place = "CASE " + " ".join(f"WHEN {column} = {c} THEN {i}" for i, c in enumerate(codes)) + " END"
             if list(codes) == list(range(len(codes))):
                 place = column
@@ -380,13 +382,11 @@ class Index:
             place_of = np.ma.filled(found["place"], -1).astype(np.int64)
             inside = (place_of >= 0) & (place_of < max(len(codes), 1))
             at = (found["bin"].astype(np.int64)[inside], place_of[inside])
-            if sums:
-                counted = np.zeros((bins, max(len(codes), 1), 2))
-                counted[(*at, 0)] = np.asarray(found["added"], dtype=np.float64)[inside]
-                counted[(*at, 1)] = np.asarray(found["removed"], dtype=np.float64)[inside]
-            else:
-                counted = np.zeros((bins, max(len(codes), 1)))
-                counted[at] = np.asarray(found["n"], dtype=np.float64)[inside]
+            counted = np.zeros((bins, max(len(codes), 1), len(names)))
+            for i, name in enumerate(names):
+                counted[(*at, i)] = np.asarray(found[name], dtype=np.float64)[inside]
+            if not sizes:
+                counted = counted[:, :, 0]
             level.known[key] = counted
             while len(level.known) > _KEPT_COUNTS:
                 level.known.popitem(last=False)

@@ -228,3 +228,37 @@ def test_the_live_view_follows_a_store_that_another_process_writes(
     expect(root).to_have_attribute("data-events", more)
     browser.shot("live")
     assert not browser.errors
+
+
+def test_nothing_and_trouble_are_told_on_the_page(lab: Lab, browser: Browser, activity_file: Path) -> None:
+    """A bare inventory offers itself, and a query that fails says why and can be tried again."""
+    inventory = (
+        "connection.execute('CREATE TABLE kept AS FROM activity')\n"
+        "connection.execute('DROP VIEW activity; ALTER TABLE kept RENAME TO activity')\n"
+        "connection.execute(\"UPDATE activity SET phase = 'baseline'\")\n"
+        "explorer = insights.explore()\nexplorer"
+    )
+    notebook(lab.folder / "trouble.ipynb", opening(activity_file), inventory)
+    run_all(browser, lab.address("trouble.ipynb"))
+    explorer = Explorer(browser)
+    expect(explorer.root.locator(".ci-empty")).to_contain_text("files and folders")
+    browser.shot("explorer-empty")
+    explorer.root.get_by_role("button", name="Show the inventory").click()
+    expect(explorer.root.locator(".ci-total")).to_have_text(re.compile(r"[\d,]+ events"))
+    explorer.ready()
+
+    assert (
+        python(explorer, "connection.execute('ALTER TABLE activity RENAME TO gone'); print('gone')") == "gone"
+    )
+    search = explorer.root.locator("input[type=search]")
+    search.fill("project")
+    search.press("Enter")
+    notice = explorer.root.locator(".ci-notice")
+    expect(notice).to_contain_text("activity")
+    browser.shot("explorer-trouble")
+    python(explorer, "connection.execute('ALTER TABLE gone RENAME TO activity'); print('back')")
+    notice.get_by_role("button", name="Try again").click()
+    expect(notice).to_be_hidden()
+    explorer.ready()
+    assert explorer.chips() == ["path contains\n“project”"]
+    assert not browser.errors

@@ -1,5 +1,7 @@
 // What the kernel sent: each view by bins. Prefix sums give any range of bins by one subtraction.
 
+const HOURS_OF_WEEK = 168;
+
 /** Running totals over the rows of a matrix: row i holds the sum of the rows before i. */
 class Running {
   constructor(values, columns) {
@@ -33,11 +35,13 @@ export class Frame {
       const values = view(i, Type);
       return new Running(values, values.length / this.bins);
     };
-    [this.byOp, this.byExtension, this.byCloudFolder, this.byChild, this.byHour] = [0, 1, 2, 3, 4].map((i) =>
-      running(i, Uint32Array),
-    );
-    this.childBytes = running(5, Float64Array);
-    this.sizes = running(6, Float64Array);
+    [this.byOp, this.byExtension, this.byCloudFolder, this.byChild] = [0, 1, 2, 3].map((i) => running(i, Uint32Array));
+    const hours = new Uint32Array(this.bins * HOURS_OF_WEEK);
+    const counts = view(5, Uint32Array);
+    view(4, Uint32Array).forEach((place, i) => (hours[place] = counts[i]));
+    this.byHour = new Running(hours, HOURS_OF_WEEK);
+    this.childBytes = running(6, Float64Array);
+    this.sizes = running(7, Float64Array);
   }
 
   /** The bins of a time range whose ends lie on edges. */
