@@ -222,16 +222,16 @@ class Insights(Questions):
             below = max((path.count("/") + 1 for path in filters.paths if path), default=0)
             values.setdefault("level", below + 1)
         if "as_of" in wanted:
-            values["as_of"] = moment(values.get("as_of"), self.tz) or filters.until or self._last_collected()
+            values["as_of"] = moment(values.get("as_of"), self.tz) or self._last_known()
         if "as_of_or_now" in wanted:
             values["as_of_or_now"] = moment(values.get("as_of_or_now"), self.tz) or datetime.now(UTC)
         for name in wanted & {"level_or_null", "since_or_null"}:
             values.setdefault(name, filters.since if name == "since_or_null" else None)
         return values
 
-    def _last_collected(self) -> datetime:
-        """The moment that the store knows last; now when it is empty."""
-        last_us = self._value("SELECT epoch_us(max(collected_at)) FROM activity")
+    def _last_known(self) -> datetime:
+        """The moment of the last change in the store, none that lies in the future; now when it is empty."""
+        last_us = self._value('SELECT epoch_us(least(max("at"), max(collected_at))) FROM activity')
         return datetime.now(UTC) if last_us is None else datetime.fromtimestamp(last_us / 1e6, UTC)
 
     def _value(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from html import escape
 from importlib import resources
@@ -101,6 +102,7 @@ def make_report(
                 kernel_name="python3",
                 cwd=str(Path.cwd()),
                 progress_bar=False,
+                config=_kernel_config(),
             )
         except PapermillExecutionError as error:
             raise InsightsError(
@@ -110,6 +112,13 @@ def make_report(
     to = Path(to)
     to.write_text(_page(title, body), encoding="utf-8")
     return to
+
+
+def _kernel_config() -> Any:
+    """The kernel is spoken to through a file socket where there are any: no other user can listen in."""
+    from traitlets.config import Config
+
+    return Config({"KernelManager": {"transport": "ipc"}} if os.name == "posix" else {})
 
 
 def _text(when: datetime | None) -> str | None:

@@ -8,7 +8,7 @@
 --   share_of_files: 0 to 1
 --   share_of_bytes: 0 to 1
 -- Parameters:
---   as_of: the moment that ages are counted back from; by default `until`, or else the last collection
+--   as_of: the moment that ages are counted back from; by default the last change that the store knows
 -- Caveats: The age comes from the file's own time, or from the Portal's where the file has none.
 -- Picture: distribution
 WITH aged AS (

@@ -11,7 +11,7 @@
 --   newest_at: time of the youngest file, UTC
 -- Parameters:
 --   stale_days: age from which a file is stale, days
---   as_of: the moment that ages are counted back from; by default `until`, or else the last collection
+--   as_of: the moment that ages are counted back from; by default the last change that the store knows
 --   level: how deep to look: 1 is the cloud folder itself; by default one below `path`
 --   limit: number of folders
 -- Caveats: The age comes from the file's own time, or from the Portal's where the file has none. Reading a file

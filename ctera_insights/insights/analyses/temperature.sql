@@ -9,7 +9,7 @@
 -- Parameters:
 --   hot_days: a file is hot when it is younger, days
 --   warm_days: a file is warm when it is younger but not hot, days
---   as_of: the moment that ages are counted back from; by default `until`, or else the last collection
+--   as_of: the moment that ages are counted back from; by default the last change that the store knows
 -- Caveats: The age comes from the file's own time, or from the Portal's where the file has none; a file without
 --   either counts as cold. Reading a file leaves no trace in the feed.
 -- Picture: temperature
