@@ -57,6 +57,8 @@ before: ${a}`:s},p("bdi",{},o==="folder"?`${s}/`:s),a&&a!==s?p("bdi",{class:"ci-
 }
 .ci-button:hover { background: var(--ci-hover); }
 .ci-notice { background: var(--ci-warn); color: var(--ci-warn-text); border-radius: 6px; padding: 10px 14px; margin-bottom: 10px; overflow-wrap: anywhere; }
+/* What stands below a failed query is the answer before it. */
+.ci-notice:not([hidden]) ~ .ci-views { opacity: 0.4; }
 .ci-empty { text-align: center; padding: 56px 20px; border: 1px dashed var(--ci-border); border-radius: 8px; color: var(--ci-muted); }
 .ci-empty p { margin: 0 0 14px; font-size: 14px; }
 
