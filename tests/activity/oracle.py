@@ -209,7 +209,7 @@ class _Oracle:
     def _unplaced(self, guid: str, pos: int, *, after: bool) -> bool:
         """Whether only tombstones have told of it so far, none of them with a parent."""
         story = [state for at, state in self.story[guid] if (at <= pos if after else at < pos)]
-        return all(state["deleted"] for state in story or self.story[guid][:1])
+        return all(state["deleted"] for state in story or [self.story[guid][0][1]])
 
     def _gone(self, guid: str | None, pos: int, seen: set[str]) -> bool:
         if guid is None or guid in seen or guid not in self.known:
