@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ctera_insights.activity.lookup import ancestors, ancestors_async, enrich, enrich_async
     from ctera_insights.activity.run import Summary, enrich_lake, enrich_lake_plain
+    from ctera_insights.activity.upkeep import check_derived, maintain_derived
     from ctera_insights.activity.views import Source, derived_sources, derived_views
 
 __all__ = [
@@ -27,12 +28,14 @@ __all__ = [
     "Summary",
     "ancestors",
     "ancestors_async",
+    "check_derived",
     "derived_sources",
     "derived_views",
     "enrich",
     "enrich_async",
     "enrich_lake",
     "enrich_lake_plain",
+    "maintain_derived",
 ]
 
 _HOMES = {
@@ -40,12 +43,14 @@ _HOMES = {
     "Summary": "run",
     "ancestors": "lookup",
     "ancestors_async": "lookup",
+    "check_derived": "upkeep",
     "derived_sources": "views",
     "derived_views": "views",
     "enrich": "lookup",
     "enrich_async": "lookup",
     "enrich_lake": "run",
     "enrich_lake_plain": "run",
+    "maintain_derived": "upkeep",
 }
 
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from ctera_insights.activity import enrich, enrich_lake_plain
-from ctera_insights.activity.compact import sweep, tidy
-from ctera_insights.activity.store import connection, tables
+from ctera_insights.activity import check_derived, enrich, enrich_lake_plain, maintain_derived
+from ctera_insights.activity.compact import sweep
+from ctera_insights.activity.store import tables
 from ctera_insights.errors import StoreLocked, StoreNotFound, UsageError
 from ctera_insights.lake import Lake
 from tests.activity.world import FEED, Scene, commit, connect, content, rows
@@ -86,7 +87,7 @@ def test_runs_killed_again_and_again_count_everything_once(scene: Scene, tmp_pat
     quiet = Lake(tmp_path / "quiet")
     enrich_lake_plain(quiet)
     assert content(scene.lake) == content(quiet)
-    assert scene.lake.check() == []
+    assert scene.lake.check() == check_derived(scene.lake) == []
     sweep(tables(scene.lake), keep_replaced_hours=0, force=True)
     for table in tables(scene.lake).derived:  # no stray file is left
         named = {file.path for file in table.snapshot().files}
@@ -185,14 +186,39 @@ def test_a_reader_keeps_its_view_through_steps_merges_and_a_rebuild(scene: Scene
             scene.collect()
             enrich_lake_plain(scene.lake)
         shown = content(scene.lake)
-        with connection() as con:
-            assert tidy(con, tables(scene.lake), FEED, everything=True) > 0
-        sweep(tables(scene.lake), force=True)
+        done = maintain_derived(scene.lake, everything=True)
+        assert done.merged > done.into == 3
+        assert done.removed == 0  # the grace period
         assert content(scene.lake) == shown
         enrich_lake_plain(scene.lake, rebuild=True)
         assert old.sql(query).fetchall() == before
     assert content(scene.lake) == shown
     assert not (scene.path / "_rebuild").exists()
+
+
+def test_damage_is_found_and_a_rebuild_mends_it(scene: Scene) -> None:
+    """A file that is gone, and one that holds rows twice."""
+    live_a_little(scene, random.Random(4), 60)
+    scene.collect()
+    assert check_derived(scene.lake) == []  # nothing was derived yet
+    enrich_lake_plain(scene.lake)
+    shown = content(scene.lake)
+    activity = tables(scene.lake).activity
+    (file,) = activity.snapshot().files
+    (scene.path / "activity" / file.path).unlink()
+    assert [str(finding) for finding in check_derived(scene.lake)] == [f"activity/{file.path}: is missing"]
+    enrich_lake_plain(scene.lake, rebuild=True)
+    assert check_derived(scene.lake) == []
+    assert content(scene.lake) == shown
+    (file,) = activity.snapshot().files
+    twice = pq.read_table(scene.path / "activity" / file.path).slice(0, 5)
+    activity.append([twice], app_id="someone", version=1)
+    assert [str(finding) for finding in check_derived(scene.lake)] == [
+        f"{FEED}: events stand in activity more than once (5)"
+    ]
+    enrich_lake_plain(scene.lake, rebuild=True)
+    assert check_derived(scene.lake) == []
+    assert content(scene.lake) == shown
 
 
 def test_a_derived_table_that_someone_removed_comes_back(scene: Scene) -> None:
