@@ -27,18 +27,23 @@ _SCRATCH: Final = "_rebuild"
 @contextlib.contextmanager
 def scratch(lake: Lake) -> Iterator[Tables]:
     """Derived tables to build anew, below the lake; removed afterwards."""
-    _remove(lake)
+    discard(lake)
     try:
         yield tables(lake, under=f"{_SCRATCH}/")
     finally:
-        _remove(lake)
+        discard(lake)
 
 
-def _remove(lake: Lake) -> None:
-    from pyarrow.fs import FileType
+def discard(lake: Lake) -> None:
+    """Remove what an earlier rebuild left behind."""
+    from pyarrow.fs import FileSelector, FileType
 
     filesystem = lake.place.filesystem()
-    if filesystem.get_file_info(_SCRATCH).type == FileType.Directory:
+    left = filesystem.get_file_info(FileSelector(_SCRATCH, recursive=True, allow_not_found=True))
+    for info in left:
+        if info.type == FileType.File:
+            filesystem.delete_file(info.path)
+    if left and lake.place.local:
         filesystem.delete_dir(_SCRATCH)
 
 

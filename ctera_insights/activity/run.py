@@ -15,7 +15,7 @@ from ctera_insights.activity.compact import sweep, tidy
 from ctera_insights.activity.engine import derive
 from ctera_insights.activity.late import Missing, adopt_answers, mend, missing
 from ctera_insights.activity.plan import STEP_ROWS, Plan, plan
-from ctera_insights.activity.rebuild import install, scratch
+from ctera_insights.activity.rebuild import discard, install, scratch
 from ctera_insights.activity.relations import one
 from ctera_insights.activity.store import app_id, before, commit, connection, create, tables, watermark
 from ctera_insights.lake.status import feed_names
@@ -159,6 +159,7 @@ class _Run:
         self.tables = tables(self.lake)
         names = feed_names(self.lake) if feeds is None else list(feeds)
         create(self.tables.all)
+        discard(self.lake)
         for feed in names:
             activity, objects, folders = self._marks(self.tables, feed)
             if activity < objects or objects < folders:  # someone removed a table

@@ -337,4 +337,5 @@ def test_activity_in_a_bucket_is_what_it_is_on_a_disk(scene: Scene, options: dic
 
     assert (told(bucket), living(bucket)) == (told(scene.lake), living(scene.lake))
     enrich_lake_plain(bucket, rebuild=True)
+    assert not list(bucket.place.child("_rebuild").files())
     assert (told(bucket), living(bucket)) == (told(scene.lake), living(scene.lake))
