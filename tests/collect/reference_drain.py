@@ -26,4 +26,5 @@ async def main(port: int, password: str, events: int) -> None:
         await admin.logout()
 
 
-asyncio.run(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
