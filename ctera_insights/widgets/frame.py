@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctera_insights.widgets.index import HERE, OPS, OTHER
+from ctera_insights.widgets.codes import HERE, OPS, OTHER
 from ctera_insights.widgets.timeline import HOURS_OF_WEEK
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ctera_insights.widgets.index import Child, Index, Level
+    from ctera_insights.widgets.codes import Child
+    from ctera_insights.widgets.index import Index, Level
     from ctera_insights.widgets.selection import Selection
 
 

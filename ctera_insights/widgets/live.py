@@ -1,190 +1,33 @@
-"""The live view: a collection as it goes, of a store that another process writes or of a collector at hand.
-
-A store is followed by its transaction log alone: no lock is taken and no data is scanned, and while nothing
-is committed one look at the log's directory is all that happens.
-"""
+"""The live view: a collection as it goes, in a store that another process writes or by a collector here."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
-import time
 from collections import deque
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import anywidget
 import traitlets
 
-from ctera_insights.errors import InsightsError, StoreNotFound
+from ctera_insights.errors import InsightsError
 from ctera_insights.lake import Lake
 from ctera_insights.widgets.headless import is_headless
+from ctera_insights.widgets.live_source import CollectorSource, StoreSource
 from ctera_insights.widgets.progress import duration
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Coroutine
-    from datetime import datetime
 
     from ctera_insights.collect import Progress
+    from ctera_insights.widgets.live_source import Source, Watched
 
 POLL_S: Final = 1.0
 _STATIC: Final = Path(__file__).parent / "static"
 _VIEW: Final = "application/vnd.jupyter.widget-view+json"
 _HISTORY: Final = 120
-_RECENT: Final = 8
-_RATE_WINDOW_S: Final = 30.0
-
-
-class Watched(Protocol):
-    """What a collector shows; see :class:`~ctera_insights.collect.Collector`."""
-
-    progress: Progress
-
-    def run(self) -> Coroutine[Any, Any, Progress]:
-        """Collect."""
-        ...
-
-    def stop(self) -> None:
-        """Commit what was read, then return from ``run``."""
-        ...
-
-
-class Source(Protocol):
-    """Where a live view looks."""
-
-    title: str
-
-    def look(self) -> dict[str, Any] | None:
-        """What is to be shown; ``None`` when nothing changed."""
-        ...
-
-
-class StoreSource:
-    """A store that some process writes."""
-
-    def __init__(self, lake: Lake) -> None:
-        # Its own view of the tables: the one that was given may be in use on another thread.
-        self._lake = Lake(lake.uri, lake.place.options or None)
-        self.title = self._lake.uri
-        self._seen: object = None
-        self._started: int | None = None
-        self._counts: deque[tuple[float, int]] = deque()
-
-    def look(self) -> dict[str, Any] | None:
-        """The store's status, when something was committed since the last look."""
-        mark = self._mark()
-        if mark is not None and mark == self._seen:
-            return self._settled()
-        try:
-            status = self._lake.status()
-        except StoreNotFound:
-            return {"waiting": f"Nothing has been collected into {self.title} yet."}
-        self._seen = mark
-        if self._started is None:
-            self._started = status.events
-        self._counts.append((time.monotonic(), status.events))
-        feeds = [
-            {
-                "feed": feed.feed,
-                "phase": feed.position.phase,
-                "batch": feed.position.batch,
-                "committed": _ms(feed.position.committed_at),
-                "lag_s": feed.position.lag_s,
-            }
-            for feed in status.feeds
-        ]
-        return {
-            "waiting": "",
-            "events": status.events,
-            "arrived": status.events - self._started,
-            "batches": status.batches,
-            "quarantined": status.quarantined,
-            "size_bytes": status.bytes,
-            "committed": _ms(status.last_commit_at),
-            "lag_s": status.lag_s,
-            "rate": self._rate(),
-            "feeds": feeds,
-            "recent": self._recent(),
-        }
-
-    def _mark(self) -> object:
-        """Something that changes with every commit; ``None`` where only the log itself can tell."""
-        if not self._lake.place.local:
-            try:
-                return self._lake.events.delta(refresh=True).version()
-            except StoreNotFound:
-                return None
-        marks = []
-        for table in ("events", "quarantine"):
-            with contextlib.suppress(FileNotFoundError):
-                marks.append((Path(self._lake.uri) / table / "_delta_log").stat().st_mtime_ns)
-        return tuple(marks) or None
-
-    def _settled(self) -> dict[str, Any] | None:
-        """Nothing was committed: only the rate may have changed."""
-        if not self._counts or len(self._counts) == 1:
-            return None
-        rate = self._rate()
-        if not rate:
-            last = self._counts[-1]
-            self._counts.clear()
-            self._counts.append(last)
-        return {"rate": rate}
-
-    def _rate(self) -> float:
-        now = time.monotonic()
-        while len(self._counts) > 1 and self._counts[1][0] < now - _RATE_WINDOW_S:
-            self._counts.popleft()
-        first, last = self._counts[0], self._counts[-1]
-        return (last[1] - first[1]) / max(now - first[0], 1.0)
-
-    def _recent(self) -> list[list[Any]]:
-        """The last events of the newest file."""
-        import pyarrow.parquet as pq
-
-        files = self._lake.events.snapshot().files
-        newest = max(files, key=lambda f: (f.max.get("batch") or 0, f.max.get("seq") or 0), default=None)
-        if newest is None or not self._lake.place.local:
-            return []
-        columns = ["seq", "name", "type", "deleted", "portal_modified_date", "size"]
-        table = pq.read_table(newest.uri, columns=columns).sort_by([("seq", "descending")]).slice(0, _RECENT)
-        return [
-            [_ms(row["portal_modified_date"]), row["name"], row["type"], bool(row["deleted"]), row["size"]]
-            for row in table.to_pylist()
-        ]
-
-
-class CollectorSource:
-    """A collector in this process."""
-
-    title = "This kernel's collector"
-
-    def __init__(self, collector: Watched) -> None:
-        self.collector = collector
-        self._seen: Progress | None = None
-
-    def look(self) -> dict[str, Any] | None:
-        """The collector's progress, when there is some."""
-        progress = self.collector.progress
-        if progress is self._seen:
-            return None
-        self._seen = progress
-        return {
-            "waiting": "",
-            "events": progress.events,
-            "arrived": progress.committed,
-            "batches": progress.batches,
-            "quarantined": progress.quarantined,
-            "committed": _ms(progress.last_commit_at),
-            "lag_s": progress.lag_s,
-            "rate": progress.rate,
-            "phase": progress.phase,
-            "caught_up": progress.caught_up,
-            "trouble": progress.trouble,
-        }
 
 
 class LiveView(anywidget.AnyWidget):
@@ -337,7 +180,3 @@ def monitor(collector: Watched, *, start: bool = True, poll_s: float = 0.5) -> L
     if start:
         view.collect()
     return view.start()
-
-
-def _ms(moment: datetime | None) -> int | None:
-    return None if moment is None else round(moment.timestamp() * 1000)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from ctera_insights.insights.charts import style
-from ctera_insights.widgets.index import OPS
+from ctera_insights.widgets.codes import OPS
 from ctera_insights.widgets.selection import WEEKDAYS, extension_label
 
 if TYPE_CHECKING:

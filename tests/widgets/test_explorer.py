@@ -17,9 +17,10 @@ import pytest
 
 from ctera_insights.errors import UsageError
 from ctera_insights.insights import Insights
+from ctera_insights.widgets.codes import OPS
 from ctera_insights.widgets.explorer import Explorer
 from ctera_insights.widgets.frame import frame
-from ctera_insights.widgets.index import OPS, Index
+from ctera_insights.widgets.index import Index
 from ctera_insights.widgets.pages import Pages
 from ctera_insights.widgets.selection import Selection
 from ctera_insights.widgets.timeline import Timeline

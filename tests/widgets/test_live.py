@@ -9,7 +9,8 @@ from ctera_insights.collect import Collector
 from ctera_insights.lake import Lake
 from ctera_insights.portal import AsyncGlobalAdmin
 from ctera_insights.simulator import Feed, SimulatedPortal, World
-from ctera_insights.widgets.live import StoreSource, live, monitor
+from ctera_insights.widgets.live import live, monitor
+from ctera_insights.widgets.live_source import StoreSource
 
 if TYPE_CHECKING:
     from pathlib import Path
