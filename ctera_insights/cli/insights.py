@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -32,6 +33,9 @@ _SENSITIVITY = click.option(
 @_TZ
 @_SENSITIVITY
 @click.option("--webhook", metavar="URL", help="POST what fired here.  [env: CTERA_INSIGHTS_WEBHOOK]")
+@click.option(
+    "--preview", is_flag=True, help="Only say how many alerts a month each sensitivity would raise."
+)
 @JSON
 @click.pass_context
 def alerts(
@@ -42,6 +46,7 @@ def alerts(
     tz: str,
     sensitivity: float,
     webhook: str | None,
+    preview: bool,
     as_json: bool,
 ) -> None:
     """Look for incidents: mass deletions, encryption, sudden growth; exits 10 when something fired.
@@ -53,6 +58,11 @@ def alerts(
     from ctera_insights.insights.webhook import post
 
     with Insights(lake_at(data), tz=tz) as insights:
+        if preview:
+            told = insights.preview(since=since, until=until).df()
+            records = json.dumps(told.to_dict("records"), indent=2)
+            click.echo(records if as_json else told.to_string(index=False, float_format="{:,.2f}".format))
+            return
         found = insights.alerts(sensitivity=sensitivity, since=since, until=until)
     click.echo(found.to_json() if as_json else found.text())
     if address := setting("webhook", webhook):
@@ -68,6 +78,8 @@ def alerts(
 @_TZ
 @_SENSITIVITY
 @click.option("--title", default="File activity report", show_default=True)
+@click.option("--notebook", type=click.Path(exists=True, dir_okay=False), help="Another notebook than ours.")
+@click.option("--keep", type=click.Path(dir_okay=False), help="Keep the executed notebook here.")
 def report(
     data: str | None,
     to: Path,
@@ -76,12 +88,24 @@ def report(
     tz: str,
     sensitivity: float,
     title: str,
+    notebook: str | None,
+    keep: str | None,
 ) -> None:
     """Write a report as one self-contained HTML file."""
     from ctera_insights.insights.report import make_report
 
     store = required("data", data)
-    written = make_report(store, to, since=since, until=until, tz=tz, title=title, sensitivity=sensitivity)
+    written = make_report(
+        store,
+        to,
+        since=since,
+        until=until,
+        tz=tz,
+        title=title,
+        sensitivity=sensitivity,
+        notebook=notebook,
+        keep=keep,
+    )
     click.echo(f"Report written to {written}")
 
 
