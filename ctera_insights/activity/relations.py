@@ -57,13 +57,23 @@ def files_relation(table: Table, files: Sequence[DataFile], registered: str) -> 
         The SQL, and the dataset that must be registered as ``registered`` for it to work, or ``None`` where
         DuckDB reads the files itself.
     """
-    if not files:
-        return empty(table.schema), None
-    if table.place.local:
-        return f"read_parquet([{', '.join(literal(_no_wildcard(file.uri)) for file in files)}])", None
+    if not files or table.place.local:
+        return read_files(table, [file.uri for file in files]), None
     from ctera_insights.lake import Snapshot
 
     return registered, Snapshot(table, 0, list(files)).dataset()
+
+
+def read_files(table: Table, uris: Sequence[str]) -> str:
+    """SQL by which DuckDB itself reads files of a table, partition columns included; of none, no rows."""
+    if not uris:
+        return empty(table.schema)
+    listed = ", ".join(literal(_no_wildcard(uri)) for uri in uris)
+    types = ", ".join(
+        f'"{name}": {_duckdb_type(table.schema.field(name).type)}' for name in table.partition_by
+    )
+    hive = f", hive_partitioning = true, hive_types = {{{types}}}" if types else ""
+    return f"read_parquet([{listed}]{hive})"
 
 
 def attach(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[DataFile], name: str) -> str:

@@ -26,6 +26,8 @@ class Source:
     """What a view reads of one derived table.
 
     Attributes:
+        table: what it is.
+        uris: its files.
         name: the relation that the views' SQL names where DuckDB does not read the files itself.
         relation: SQL of the files.
         dataset: to be registered under ``name``, or ``None`` where DuckDB reads the files itself.
@@ -34,6 +36,8 @@ class Source:
         replaced: whether any row replaces another.
     """
 
+    table: Table
+    uris: list[str]
     name: str
     relation: str
     dataset: pyarrow.dataset.Dataset | None
@@ -105,6 +109,8 @@ def _source(table: Table, files: list[DataFile], marks: Mapping[str, int]) -> So
         f"NOT (feed = {literal(feed)} AND batch > {mark})" for feed, mark in sorted(beyond)
     )
     return Source(
+        table=table,
+        uris=[file.uri for file in within],
         name=name,
         relation=relation,
         dataset=dataset,

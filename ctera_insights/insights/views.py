@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from ctera_insights import model
 from ctera_insights.activity import derived_sources, derived_views
+from ctera_insights.activity.relations import files_relation, read_files
 from ctera_insights.lake import Lake
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     import duckdb
-    import pyarrow as pa
 
     from ctera_insights.lake import DataFile, Snapshot, Table
 
@@ -85,16 +85,15 @@ def refresh(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         StoreNotFound: nothing was ever collected there.
     """
     derived = derived_sources(lake)  # before the raw events, so that none of it is ahead of them
-    raw = dict(_raw_snapshots(lake))
-    relations = {name: files_sql(snapshot) for name, snapshot in raw.items()}
-    if not lake.place.local:  # DuckDB reads an object store through the lake's own credentials
-        for name, snapshot in raw.items():
-            if snapshot.files:
-                relations[name] = f"{name}_files"
-                connection.register(relations[name], snapshot.dataset())
-        for source in derived.values():
-            if source.dataset is not None:
-                connection.register(source.name, source.dataset)
+    relations: dict[str, str] = {}
+    # DuckDB reads an object store through datasets, which carry the lake's own credentials.
+    datasets = {source.name: source.dataset for source in derived.values()}
+    for name, snapshot in _raw_snapshots(lake):
+        registered = f"{name}_files"
+        relations[name], datasets[registered] = files_relation(snapshot.table, snapshot.files, registered)
+    for name, dataset in datasets.items():
+        if dataset is not None:
+            connection.register(name, dataset)
     for name, select in (_raw_views(relations) | derived_views(lake, derived)).items():
         connection.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")
 
@@ -108,14 +107,11 @@ def statements(lake: Lake) -> str:
     head = ["SET TimeZone = 'UTC';"]
     if not lake.place.local:
         head.append("INSTALL httpfs; LOAD httpfs; -- and CREATE SECRET for the credentials of the store")
-    relations = {name: files_sql(snapshot) for name, snapshot in _raw_snapshots(lake)}
+    relations = {name: read_files(snap.table, snap.uris()) for name, snap in _raw_snapshots(lake)}
     derived = {
         name: source
         if source.dataset is None
-        else replace(
-            source,
-            relation=f"read_parquet({_list([f'{lake.uri}/{name}/{p}' for p in source.dataset.files])})",
-        )
+        else replace(source, relation=read_files(source.table, source.uris))
         for name, source in derived_sources(lake).items()
     }
     views = _raw_views(relations) | derived_views(lake, derived)
@@ -151,45 +147,3 @@ def _is_committed(events: Table, file: DataFile) -> bool:
     if feed is None or feed != file.max.get("feed"):  # merged files hold committed batches only
         return True
     return (events.delta().transaction_version(feed) or 0) >= (file.max.get("batch") or 0)
-
-
-def files_sql(snapshot: Snapshot) -> str:
-    """A snapshot as a DuckDB table expression; one without files has the columns all the same."""
-    schema = snapshot.table.schema
-    if not snapshot.files:
-        columns = ", ".join(f"NULL::{_sql_type(field.type)} AS {_quoted(field.name)}" for field in schema)
-        return f"(SELECT {columns} WHERE false)"
-    types = ", ".join(
-        f"{_quoted(name)}: {_sql_type(schema.field(name).type)}" for name in snapshot.table.partition_by
-    )
-    hive = f", hive_partitioning = true, hive_types = {{{types}}}" if types else ""
-    return f"read_parquet({_list(snapshot.uris())}{hive})"
-
-
-def _list(uris: Sequence[str]) -> str:
-    return "[" + ", ".join(f"'{_escaped(uri)}'" for uri in uris) + "]"
-
-
-def _escaped(path: str) -> str:
-    """A path as DuckDB reads it: neither a quote nor a wildcard in it means anything."""
-    for wildcard in "[*?":
-        path = path.replace(wildcard, f"\0{wildcard}]")
-    return path.replace("\0", "[").replace("'", "''")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _sql_type(kind: pa.DataType) -> str:
-    return {
-        "string": "VARCHAR",
-        "int64": "BIGINT",
-        "int32": "INTEGER",
-        "int16": "SMALLINT",
-        "bool": "BOOLEAN",
-        "double": "DOUBLE",
-        "binary": "BLOB",
-        "date32[day]": "DATE",
-        "timestamp[us, tz=UTC]": "TIMESTAMPTZ",
-    }[str(kind)]
