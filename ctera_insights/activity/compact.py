@@ -51,7 +51,8 @@ def tidy(con: duckdb.DuckDBPyConnection, tables: Tables, feed: str, *, everythin
         con: where to sort.
         tables: the derived tables.
         feed: which feed.
-        everything: merge all files below the large ones, and drop every replaced row.
+        everything: merge all files below the large ones, and write the state without replaced rows, in the
+            order of the tree.
     """
     replaced = 0
     with tables.activity.locks.maintenance() as mine:
@@ -122,7 +123,8 @@ def _renew(con: duckdb.DuckDBPyConnection, table: Table, feed: str, *, everythin
     files = _own(table, feed)
     rows = attach(con, table, files, "renewed_files")
     gone, total = one(con, f"SELECT count(replaces), count(*) FROM {rows}")  # noqa: S608 - our names
-    if not gone or not (everything or (gone >= REPLACED_ROWS and gone >= REPLACED_SHARE * total)):
+    due = gone >= REPLACED_ROWS and gone >= REPLACED_SHARE * total
+    if not (due or (everything and (gone or len(files) > 1))):
         return 0
     query = sql("renewed").format(
         rows=current(rows),
