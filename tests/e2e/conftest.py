@@ -43,13 +43,13 @@ def truth(activity_file: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with jupyterlab(tmp_path_factory.mktemp("lab")) as running_lab:
         yield running_lab
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: Playwright's event loop bars those of the other tests
 def chrome() -> Iterator[object]:
     executable = chromium()
     expect.set_options(timeout=20_000)
