@@ -132,7 +132,10 @@ async def floor(url: str, events: int, directory: Path) -> None:
 IMPORTS = {
     "a": ("cterasdk", "pandas", "pyarrow.parquet"),
     "b": ("ctera_insights.portal.client", "pandas", "pyarrow.parquet"),
-    "c": ("ctera_insights.portal.client", "ctera_insights.collect", "deltalake", "pyarrow.parquet"),
+    "c": (
+        *("ctera_insights.portal.client", "ctera_insights.collect", "deltalake", "filelock"),
+        *("pandas", "pyarrow.compute", "pyarrow.parquet"),
+    ),
     "d": ("aiohttp",),
 }
 RUNS = {"a": reference, "b": service, "c": collector, "d": floor}

@@ -40,21 +40,22 @@ class Reject:
     raw: bytes
 
 
-class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    guid: _NotEmpty
+class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """Fields in the order of the wire, which is how the decoder looks for the next one."""
+
     type: str | None = None
+    guid: _NotEmpty
+    folder_id: _Int64 | None = None
     deleted: bool | None = None
     name: str | None = None
-    folder_id: _Int64 | None = None
-    parent_guid: str | None = None
-    id: _Int64 | None = None
-    size: _Int64 | None = None
     file_timestamp: str | None = None
     portal_modified_date: str | None = None
-    modified: str | None = None
     virtual_portal_id: str | None = None
+    size: _Int64 | None = None
+    id: _Int64 | None = None
     acl: str | None = None
     gvsn: str | None = None
+    parent_guid: str | None = None
 
 
 class _WellFormed(msgspec.Struct, gc=False):
@@ -204,9 +205,6 @@ def decode_page(body: bytes) -> Page:
         page = _well_formed.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _decode_by_entry(body)
-    for entry in page.entries:
-        if entry.portal_modified_date is None:
-            entry.portal_modified_date = entry.modified
     return Page(page.cursor, page.has_more, [], page.entries, {})
 
 
@@ -261,7 +259,7 @@ def _read_entry(raw: bytes) -> tuple[_Entry | None, dict[str, Any] | str]:
         or data["guid"] == ""
     ):
         return None, "no guid"
-    entry = _Entry("")
+    entry = _Entry(guid="")
     extra: dict[str, Any] = {}
     for key, value in data.items():
         convert = _CONVERT.get(key)
@@ -275,8 +273,8 @@ def _read_entry(raw: bytes) -> tuple[_Entry | None, dict[str, Any] | str]:
             extra[key] = value
         if converted is not None:
             setattr(entry, key, converted)
-    if entry.portal_modified_date is None:
-        entry.portal_modified_date = entry.modified
+    if entry.portal_modified_date is None and isinstance(extra.get("modified"), str | None):
+        entry.portal_modified_date = extra.pop("modified", None)
     return entry, extra
 
 
