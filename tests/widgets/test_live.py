@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ctera_insights.collect import Collector
+from ctera_insights.errors import UsageError
+from ctera_insights.insights import Insights
 from ctera_insights.lake import Lake
 from ctera_insights.portal import AsyncGlobalAdmin
 from ctera_insights.simulator import Feed, SimulatedPortal, World
@@ -77,3 +81,17 @@ async def test_a_collector_is_run_watched_and_stopped(tmp_path: Path) -> None:
     assert progress.committed == view.shown["events"] == status.events
     assert view.shown["state"] == "stopped"
     view.close()
+
+
+async def test_an_open_store_shows_itself(tmp_path: Path) -> None:
+    """`insights.live()` follows the store; a bare connection has none to follow."""
+    world = World(Feed())
+    world.create(world.cloud_folder("Projects"), "first.txt", size=3)
+    lake = Lake(tmp_path / "data")
+    async with SimulatedPortal(world) as portal:
+        await collect(portal, lake)
+    with await asyncio.to_thread(Insights, lake) as insights:
+        view = (await asyncio.to_thread(insights.live)).stop()
+        assert view.shown["events"] == 2
+        with pytest.raises(UsageError, match="Only a store"):
+            Insights(insights.connection).live()
