@@ -211,7 +211,7 @@ def check(context: click.Context, data: str | None) -> None:
     lake = lake_at(data)
     progress, report = bar("Checking")
     with progress:
-        findings = [*lake.check(report), *check_derived(lake)]
+        findings = lake.check(report) or check_derived(lake)
     for finding in findings:
         click.echo(str(finding))
     if findings:
