@@ -70,7 +70,9 @@ def test_any_text_is_a_value_and_never_sql(insights: Insights, text: str):
         result = insights.operations(**filters)
         if "\0" not in text:
             result.arrow()
-        assert text == "" or len(text) < 4 or text not in result.sql
+        if text.strip(" /."):  # else it may mean that there is no such filter
+            (filtered,) = filters
+            assert result.sql == insights.operations(**{filtered: "something else"}).sql
 
 
 def test_classic_injections_find_nothing_and_harm_nothing(insights: Insights):
