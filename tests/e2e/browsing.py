@@ -170,7 +170,7 @@ def run_all(browser: Browser, address: str, *, cells: int | None = None) -> None
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_text("Run All Cells", exact=True).click()
         try:
-            expect(page.locator(".jp-InputPrompt").first).to_have_text(
+            expect(page.locator(".jp-CodeCell .jp-InputPrompt").first).to_have_text(
                 re.compile(r"\[(\*|\d+)\]"), timeout=4_000
             )
         except AssertionError:
