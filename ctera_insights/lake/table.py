@@ -56,7 +56,6 @@ class Table:
     sort_by: tuple[str, ...] = ()
     statistics: tuple[str, ...] = ()
     dictionary: tuple[str, ...] = ()
-    properties: Mapping[str, str] = field(default_factory=dict)
     _delta: DeltaTable | None = field(default=None, repr=False)
 
     @property
@@ -111,7 +110,6 @@ class Table:
                 configuration={
                     "delta.logRetentionDuration": "interval 7 days",
                     "delta.checkpointInterval": "1000000",  # checkpoints are made, and flushed, by maintain()
-                    **self.properties,
                 },
                 storage_options=dict(self.place.options) or None,
             )

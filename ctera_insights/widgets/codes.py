@@ -15,8 +15,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ctera_insights.activity.relations import literal
 from ctera_insights.insights.filters import OPERATIONS
-from ctera_insights.widgets.selection import CHANGES, WITH_INVENTORY, contains, literal
+from ctera_insights.widgets.selection import CHANGES, WITH_INVENTORY, contains
 from ctera_insights.widgets.timeline import Timeline
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from zoneinfo import ZoneInfo
 
+from ctera_insights.activity.relations import literal
 from ctera_insights.errors import UsageError
 from ctera_insights.insights import Filters
 from ctera_insights.insights.filters import moment
@@ -207,15 +208,6 @@ def any_of(column: str, values: Iterable[str | None]) -> str:
 def extension_label(value: str | None) -> str:
     """An extension as it is shown."""
     return "(folder)" if value is None else f".{value}" if value else "(none)"
-
-
-def literal(text: str) -> str:
-    """A text as SQL writes it.
-
-    >>> literal("O'Neill")
-    "'O''Neill'"
-    """
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _texts(given: str | Iterable[str | None] | None, *, lower: bool) -> tuple[str | None, ...]:

@@ -8,7 +8,6 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -23,7 +22,7 @@ from ctera_insights.errors import (
 )
 from ctera_insights.portal.directio.codec import BadBlock, longest_stored
 from ctera_insights.portal.retry import retry_after_s
-from ctera_insights.portal.transport import USER_AGENT
+from ctera_insights.portal.transport import USER_AGENT, environment_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -64,7 +63,7 @@ class Http:
     _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
     _portal_tls: ssl.SSLContext | bool = field(default=True, init=False, repr=False)
     _store_tls: ssl.SSLContext | bool = field(default=True, init=False, repr=False)
-    _proxies: dict[tuple[str, str], str | None] = field(default_factory=dict, init=False, repr=False)
+    _proxies: dict[tuple[str, str], Secret | None] = field(default_factory=dict, init=False, repr=False)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     async def block_list(self, file_id: int) -> bytes:
@@ -165,12 +164,12 @@ class Http:
         return portal, store
 
     def _proxy(self, url: URL) -> str | None:
-        """The proxy of the environment; ``trust_env`` would also send the passwords of ``~/.netrc``."""
+        """The environment's proxy for an address, looked up once for each host."""
         place = (url.scheme, url.host or "")
         if place not in self._proxies:
-            proxy = getproxies().get(url.scheme)
-            self._proxies[place] = None if proxy is None or proxy_bypass(place[1]) else proxy
-        return self._proxies[place]
+            self._proxies[place] = environment_proxy(url)
+        proxy = self._proxies[place]
+        return proxy.reveal() if proxy else None
 
     def _same_origin(self, url: URL, location: str, status: int) -> URL:
         try:
