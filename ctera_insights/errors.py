@@ -10,11 +10,15 @@
     │   │   ├── PortalTimeout          ~   4   no answer, or no further byte, in time
     │   │   └── TLSFailed                  4   the certificate was not accepted
     │   ├── SessionLost                ~   3   the Portal forgot the session (the client logs in again once)
+    │   ├── SessionRefused                 3   logins work, but the sessions that they give are refused
     │   ├── PortalRefused                  1   an HTTP error that trying again does not mend
     │   │   └── CursorRefused              6   the Portal no longer knows the cursor
     │   ├── PortalBusy                 ~   4   408, 425, 429, 5xx: an HTTP error that passes
-    │   ├── UnreadableAnswer           ~   1   HTML, nothing, or half a document where JSON was due
+    │   │   └── PortalAway             ~   4   an error page of something on the way, not of the Portal
+    │   ├── UnreadableAnswer           ~   4   HTML, nothing, or half a document where JSON was due
+    │   ├── AnswerTooLarge                 1   an answer is larger than is read of one
     │   ├── AncestorsNotFound              1   the Portal knows no ancestors of the object
+    │   ├── FeedStuck                      1   the Portal serves the same pages, or empty ones, for ever
     │   └── ServiceStopped                 1   the notification service was stopped while someone waited on it
     ├── DirectIOError                      1   file content; carries ``file_id`` and ``offset``
     │   ├── ObjectNotFound                 1   no such file
@@ -25,12 +29,20 @@
     │   ├── FileChanged                    1   the file became another version while it was read
     │   └── DirectIOClosed                 1   the client was closed
     ├── WebhookFailed                      1   the receiver of the alerts did not take them
+    ├── ReportIncomplete                   1   the report was written, but parts of it failed: each says so
+    ├── OutputUnwritable                   1   a report, an export or a picture could not be written
     └── LakeError                          1   the store on disk or in a bucket
         ├── StoreNotFound                  2   nothing was ever collected there
         ├── StoreLocked                    5   another process writes this feed
         ├── StoreFenced                    5   another writer committed in between; nothing was written twice
         ├── StoreDamaged                   7   the store contradicts itself; ``check`` names each finding
+        │   └── FileDamaged                7   a data file is missing, cut, or not what was written
         ├── StoreUnwritable                1   no space, no permission, or the file system failed
+        ├── DerivingFailed                 1   activity could not be derived; what was collected is safe
+        ├── StoreUnreachable           ~   1   the disk or the bucket did not answer
+        ├── CommitUnclear                  1   the store does not tell whether it took a commit
+        ├── StoreRefused                   1   no permission, no such bucket, or wrong credentials
+        ├── ViewsOutdated              ~   1   files that a query needs were replaced, and removed since
         └── QueryFailed                    1   DuckDB refused the SQL
 
 ``~`` marks the transient ones: the same call may succeed later, and the retrying layers retry exactly these
@@ -39,7 +51,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+from ctera_insights.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -58,6 +76,13 @@ class InsightsError(Exception):
 
     transient: ClassVar[bool] = False
     exit_code: ClassVar[int] = EXIT_FAILED
+
+    def __str__(self) -> str:
+        return visible(super().__str__(), keep="\n")
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback: the message says what to do, our frames do not."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class UsageError(InsightsError):
@@ -108,6 +133,12 @@ class SessionLost(PortalError):
     exit_code = EXIT_LOGIN_REFUSED
 
 
+class SessionRefused(PortalError):
+    """Logins work, but the sessions that they give are refused, again and again."""
+
+    exit_code = EXIT_LOGIN_REFUSED
+
+
 class PortalStatusError(PortalError):
     """An HTTP error status, with the Portal's own words.
 
@@ -115,12 +146,20 @@ class PortalStatusError(PortalError):
         status: the HTTP status.
         message: what the Portal said, or an empty string.
         retry_after_s: seconds that the Portal asked to wait, or ``None``.
+        is_blank: whether it came as a web page, or as nothing at all.
     """
 
     def __init__(
-        self, text: str, *, status: int, message: str = "", retry_after_s: float | None = None
+        self,
+        text: str,
+        *,
+        status: int,
+        message: str = "",
+        retry_after_s: float | None = None,
+        is_blank: bool = False,
     ) -> None:
         super().__init__(text)
+        self.is_blank = is_blank
         self.status = status
         self.message = message
         self.retry_after_s = retry_after_s
@@ -143,14 +182,27 @@ class PortalBusy(PortalStatusError):
     exit_code = EXIT_PORTAL_UNREACHABLE
 
 
+class PortalAway(PortalBusy):
+    """An HTTP error page that is not the Portal's own, but a gateway's, or of a Portal that is starting."""
+
+
 class UnreadableAnswer(PortalError):
     """HTML, nothing, or half a document came where JSON or XML was due."""
 
     transient = True
+    exit_code = EXIT_PORTAL_UNREACHABLE
+
+
+class AnswerTooLarge(PortalError):
+    """An answer is larger, unpacked, than this client reads of one; what was read of it is dropped."""
 
 
 class AncestorsNotFound(PortalError):
     """The Portal knows no ancestors of the object: it is unknown, or gone for good."""
+
+
+class FeedStuck(PortalError):
+    """The Portal serves pages that it has served before, or empty ones, and says that there is more."""
 
 
 class ServiceStopped(PortalError):
@@ -205,6 +257,25 @@ class WebhookFailed(InsightsError):
     """The receiver of the alerts did not take them, however often it was asked."""
 
 
+class ReportIncomplete(InsightsError):
+    """The report was written, but parts of it failed; each says so in its place.
+
+    Attributes:
+        path: the report.
+        failures: what failed, a sentence each, in the order of the parts.
+    """
+
+    def __init__(self, path: Path, failures: Sequence[str]) -> None:
+        parts = "a part of it" if len(failures) == 1 else f"{len(failures)} parts of it"
+        super().__init__(f"The report was written to {path}, but {parts} failed: {'; '.join(failures)}")
+        self.path = path
+        self.failures = tuple(failures)
+
+
+class OutputUnwritable(InsightsError):
+    """A report, an export or a picture could not be written where it was asked for."""
+
+
 class LakeError(InsightsError):
     """The store on disk or in a bucket."""
 
@@ -233,8 +304,46 @@ class StoreDamaged(LakeError):
     exit_code = EXIT_STORE_DAMAGED
 
 
+class FileDamaged(StoreDamaged):
+    """A data file is missing, cut, or not what was written.
+
+    Attributes:
+        path: the file, relative to its table.
+        what: what is wrong with it, in a few words.
+    """
+
+    def __init__(self, text: str, *, path: str, what: str) -> None:
+        super().__init__(text)
+        self.path = path
+        self.what = what
+
+
 class StoreUnwritable(LakeError):
     """No space, no permission, or the file system failed."""
+
+
+class DerivingFailed(LakeError):
+    """Activity could not be derived from what was collected, which is safe."""
+
+
+class StoreUnreachable(LakeError):
+    """The disk or the bucket did not answer; it tells nothing of what it holds."""
+
+    transient = True
+
+
+class CommitUnclear(LakeError):
+    """The store does not tell whether it took a commit. Nothing was removed; the next start finds out."""
+
+
+class StoreRefused(LakeError):
+    """No permission to read the store, no such bucket, or its credentials are not accepted."""
+
+
+class ViewsOutdated(LakeError):
+    """Files that a query needs were replaced by compaction, and removed after their grace period."""
+
+    transient = True
 
 
 class QueryFailed(LakeError):

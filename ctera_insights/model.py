@@ -33,7 +33,7 @@ class Event:
     folder_id: int | None = None
     """The cloud folder's uid."""
     parent_guid: str | None = None
-    """Guid of the containing directory; ``None`` at a cloud folder's root."""
+    """Guid of the containing directory; ``None``, empty or the object's own at a cloud folder's root."""
     id: int | None = None
     """File id: the key of Direct IO."""
     size: int | None = None
@@ -50,6 +50,15 @@ class Event:
     """Version stamp of the object."""
     extra: dict[str, Any] = field(default_factory=dict)
     """What else the Portal sent, by its wire name."""
+
+
+def directory_of(guid: str, parent_guid: str | None) -> str | None:
+    """Guid of the directory that holds an object; ``None`` at a cloud folder's root, however it says so.
+
+    >>> [directory_of("root", parent) for parent in (None, "", "root", "above")]
+    [None, None, None, 'above']
+    """
+    return None if parent_guid in {"", guid} else parent_guid
 
 
 WIRE_FIELDS: tuple[str, ...] = tuple(f.name for f in fields(Event) if f.name != "extra")
@@ -135,12 +144,34 @@ def quarantine_schema() -> pa.Schema:
     )
 
 
+def feeds_schema() -> pa.Schema:
+    """Schema of ``feeds``: what each feed is of; the last row of a feed counts.
+
+    ``portal`` is host and, unless it is the usual one, port; ``tenant`` and ``user`` are null where they are
+    not known or do not matter; ``cloud_folders`` lists uids with commas, and is empty for all of them.
+    """
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field("feed", pa.string()),
+            pa.field("portal", pa.string()),
+            pa.field("context", pa.string()),
+            pa.field("tenant", pa.string()),
+            pa.field("user", pa.string()),
+            pa.field("cloud_folders", pa.string()),
+            pa.field("since", pa.timestamp("us", "UTC")),
+        ]
+    )
+
+
 def activity_schema() -> pa.Schema:
     """Schema of ``activity``: each observed state, by what it changed. Sizes in bytes, times in UTC.
 
     ========================  =====================================================================
     ``feed``, ``seq``         the raw event; ``seq`` is null for a deletion inferred by a resync
-    ``at``                    when it happened: ``portal_modified_date``, or else ``collected_at``
+    ``at``                    when it happened: ``portal_modified_date``, or where it tells no time that
+                              every time zone has a date for, ``collected_at``
     ``collected_at``          when the batch was sealed
     ``phase``                 ``baseline`` (first inventory) or ``live``
     ``op``                    ``created``, ``modified``, ``renamed``, ``moved``, ``deleted``, ``restored``,
@@ -151,7 +182,8 @@ def activity_schema() -> pa.Schema:
     ``old_path``              the path before, where name or directory changed
     ``extension``             of a file: lower case, without a dot, empty when there is none
     ``depth``                 directories above: 0 is the cloud folder itself
-    ``size``, ``size_delta``  after the change, and by how much a file's size changed; folders have no delta
+    ``size``, ``size_delta``  after the change, and by how much a file's size changed; null for folders,
+                              and where 64 bits do not hold it
     ``deleted``               whether the object is gone
     ``acl_changed``           whether the security descriptor changed; then ``acl`` and ``old_acl`` hold it
     ``parent_guid``, ``id``   the directory (``old_parent_guid`` where it changed); the key of Direct IO
