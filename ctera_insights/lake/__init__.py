@@ -1,6 +1,7 @@
 """The lake: Delta tables of raw events, appended with their cursor in one commit each."""
 
 from ctera_insights.lake.check import Finding
+from ctera_insights.lake.feeds import Origin, admit, feed_name, overlaps
 from ctera_insights.lake.lake import Lake
 from ctera_insights.lake.maintain import KEEP_REPLACED_HOURS, Maintained, maintain
 from ctera_insights.lake.position import Position, read_position
@@ -17,11 +18,15 @@ __all__ = [
     "Finding",
     "Lake",
     "Maintained",
+    "Origin",
     "Position",
     "Rejected",
     "Snapshot",
     "Status",
     "Table",
+    "admit",
+    "feed_name",
     "maintain",
+    "overlaps",
     "read_position",
 ]

@@ -6,7 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from ctera_insights import model
+from ctera_insights.lake.borders import bordered
 from ctera_insights.lake.locks import Locks
+from ctera_insights.lake.names import MAINTENANCE, owner_of
 from ctera_insights.lake.place import place
 from ctera_insights.lake.table import Table
 
@@ -67,6 +69,7 @@ class Lake:
             partition_by=("collected_on",),
             sort_by=("folder_id", "portal_modified_date"),
             statistics=("feed", "seq", "batch", "folder_id", "portal_modified_date", "collected_at"),
+            beside=("quarantine", "activity", "objects", "folders", "observations"),
         )
 
     @cached_property
@@ -79,6 +82,11 @@ class Lake:
             statistics=("feed", "batch", "collected_at"),
         )
 
+    @cached_property
+    def feeds(self) -> Table:
+        """What each feed is of, by :func:`ctera_insights.model.feeds_schema`."""
+        return self.table("feeds", model.feeds_schema())
+
     def table(
         self,
         name: str,
@@ -88,6 +96,9 @@ class Lake:
         sort_by: tuple[str, ...] = (),
         statistics: tuple[str, ...] = (),
         dictionary: tuple[str, ...] | None = None,
+        derived: bool = False,
+        beside: tuple[str, ...] = (),
+        writer: str = "",
     ) -> Table:
         """A table of the lake, which need not exist yet.
 
@@ -98,6 +109,9 @@ class Lake:
             sort_by: order of rows inside a row group.
             statistics: columns whose minimum and maximum the Delta log keeps per file.
             dictionary: columns whose values repeat; by default those of :data:`REPEATING`.
+            derived: whether its rows can be derived anew.
+            beside: names of tables that cannot hold data without this one.
+            writer: the stream under whose lock the table is written, if under that of one.
         """
         return Table(
             place=self.place.child(name),
@@ -107,12 +121,16 @@ class Lake:
             sort_by=sort_by,
             statistics=statistics,
             dictionary=tuple(n for n in schema.names if n in REPEATING) if dictionary is None else dictionary,
+            derived=derived,
+            beside=tuple(self.place.child(each) for each in beside),
+            owner=owner_of(writer) if writer else MAINTENANCE,
         )
 
     def raw_tables(self) -> list[Table]:
-        """The raw tables that exist."""
-        return [table for table in (self.events, self.quarantine) if table.exists()]
+        """The tables that exist of those that nothing can derive anew: events, quarantine, feeds."""
+        return [table for table in (self.events, self.quarantine, self.feeds) if table.exists()]
 
+    @bordered
     def status(self) -> Status:
         """What the lake holds, and where each feed stands; costs no scan of the data.
 
@@ -123,16 +141,22 @@ class Lake:
 
         return read_status(self)
 
-    def check(self, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
-        """Read every file and hold it against the log; an empty list means sound.
+    @bordered
+    def check(
+        self,
+        progress: Callable[[int, int], None] | None = None,
+        note: Callable[[str], None] | None = None,
+    ) -> list[Finding]:
+        """Read every file and hold it against the log and its checksum; an empty list means sound.
 
         Args:
             progress: called with (files read, files in all).
+            note: called with a sentence on what could not be judged.
 
         Raises:
             StoreNotFound: nothing was ever collected there.
-            StoreDamaged: a log itself cannot be read.
+            StoreDamaged: a log is lost, or cannot be read.
         """
         from ctera_insights.lake.check import check_lake
 
-        return check_lake(self, progress)
+        return check_lake(self, progress, note)

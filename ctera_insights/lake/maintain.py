@@ -11,7 +11,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ctera_insights.errors import StoreFenced
+from ctera_insights.errors import FileDamaged, StoreFenced
+from ctera_insights.lake.borders import bordered
+from ctera_insights.lake.checkpoint import checkpoint, drop_checkpoints
+from ctera_insights.lake.intact import open_intact, row_groups
+from ctera_insights.lake.names import MAINTENANCE, RESERVED
+from ctera_insights.lake.sweep import remove_replaced, remove_staged
 from ctera_insights.lake.table import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
@@ -29,7 +34,7 @@ MERGE_ROWS: Final = 2 * ROW_GROUP_ROWS
 """Rows held in memory, and sorted together, while merging."""
 FANOUT: Final = 8
 """Files of one tier that make up a file of the next."""
-_APP: Final = "ctera-insights:compaction"
+_APP: Final = f"{RESERVED}compaction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Maintained:
     removed: int = 0
 
 
+@bordered
 def maintain(
     table: Table, *, everything: bool = False, keep_replaced_hours: float = KEEP_REPLACED_HOURS
 ) -> Maintained:
@@ -49,19 +55,29 @@ def maintain(
     Args:
         table: what to maintain.
         everything: merge all files below the target size, not only full tiers.
-        keep_replaced_hours: how long replaced files stay for readers of older snapshots; parts of an
-            hour are rounded up.
+        keep_replaced_hours: how long replaced files stay for readers of older snapshots.
+
+    Raises:
+        FileDamaged: a file to be merged is not what was written. It stays as it is, and so does everything
+            that was replaced, of which it may be made good; the other files were merged.
     """
     with table.locks.maintenance() as mine:
         if not mine:  # another process is at it
             return Maintained()
+        remove_staged(table, mine=[MAINTENANCE])
         merged = into = 0
+        damage: FileDamaged | None = None
         for group in list(_groups(table.snapshot().files, everything=everything)):
-            if _merge(table, group):
-                merged, into = merged + len(group), into + 1
-        removed = table.vacuum(math.ceil(keep_replaced_hours))
-        if keep_replaced_hours > 0 or not table.drop_checkpoints():
-            table.checkpoint()
+            try:
+                if _merge(table, group):
+                    merged, into = merged + len(group), into + 1
+            except FileDamaged as error:
+                damage = error
+        if damage:
+            raise damage
+        removed = remove_replaced(table, keep_replaced_hours)
+        if keep_replaced_hours > 0 or not drop_checkpoints(table):
+            checkpoint(table)
     return Maintained(merged, into, removed)
 
 
@@ -98,19 +114,16 @@ def _merge(table: Table, group: Sequence[DataFile]) -> bool:
 def _read(table: Table, group: Sequence[DataFile]) -> Iterator[pa.Table]:
     """The rows of some files in pieces that fit in memory, each in the table's order."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    filesystem = table.place.filesystem()
     pieces: list[pa.Table] = []
     rows = 0
     for file in group:
-        with filesystem.open_input_file(file.path) as source:
-            parquet = pq.ParquetFile(source, read_dictionary=list(table.dictionary))
-            for index in range(parquet.num_row_groups):
-                pieces.append(parquet.read_row_group(index))
-                rows += len(pieces[-1])
-                if rows >= MERGE_ROWS:
-                    yield pa.concat_tables(pieces).unify_dictionaries()
-                    pieces, rows = [], 0
+        parquet = open_intact(table.place, file.path, size_bytes=file.size_bytes, dictionary=table.dictionary)
+        for piece in row_groups(table.place, file.path, parquet):
+            pieces.append(piece)
+            rows += len(piece)
+            if rows >= MERGE_ROWS:
+                yield pa.concat_tables(pieces).unify_dictionaries()
+                pieces, rows = [], 0
     if pieces:
         yield pa.concat_tables(pieces).unify_dictionaries()

@@ -6,13 +6,17 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 import uuid
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import unquote, urlsplit
 
-from ctera_insights.errors import StoreUnwritable, UsageError
+from ctera_insights.errors import StoreUnreachable, StoreUnwritable, UsageError
+from ctera_insights.lake.borders import words
+from ctera_insights.lake.digest import with_checksum
+from ctera_insights.platforms import WINDOWS, flush, in_use
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 
 STAGING = "_staging"
 """Files in the making lie here until they are complete; readers and globs pass over it."""
+_LOG: Final = "_delta_log"
+_UNFINISHED: Final = re.compile(r".+#\d+|_commit_.+\.json\.tmp")
+"""What the Delta library writes before it links or renames it to an entry or a checkpoint."""
 
 
 class Place(Protocol):
@@ -46,8 +53,16 @@ class Place(Protocol):
         *,
         row_group_rows: int,
         dictionary: Sequence[str],
-    ) -> tuple[int, Any]:
-        """Write one file, durable before it appears; gives its size in bytes and its Parquet metadata."""
+    ) -> tuple[str, int, Any]:
+        """Write one file, durable before it appears.
+
+        Returns:
+            Its path, which now tells its checksum, its size in bytes, and its Parquet metadata.
+        """
+        ...
+
+    def write_bytes(self, path: str, content: bytes) -> None:
+        """Write a small file whole, or not at all; not flushed."""
         ...
 
     def publish(self, path: str) -> None:
@@ -58,8 +73,16 @@ class Place(Protocol):
         """Remove a file, published or not; one that is gone already is no error."""
         ...
 
-    def clear_staging(self, stem: str) -> None:
-        """Remove the staged files whose names begin so: their writer died."""
+    def staged(self) -> list[str]:
+        """Names of the files in the making, those left by writers that died included."""
+        ...
+
+    def remove_staged(self, name: str) -> None:
+        """Remove one of them; one that is gone already is no error."""
+        ...
+
+    def clear_log(self) -> None:
+        """Remove what a writer that died left half written in the log; the caller holds the commit lock."""
         ...
 
     def files(self) -> Iterator[tuple[str, int, float]]:
@@ -79,16 +102,46 @@ def place(uri: str | os.PathLike[str], options: Mapping[str, str] | None = None)
     """The place that a path or URL names.
 
     Raises:
-        UsageError: the URL's scheme is not one that the store can live on.
+        UsageError: the store cannot live on a URL of this scheme or without a bucket, or in a directory so
+            named.
     """
     text = os.fspath(uri)
     scheme = urlsplit(text).scheme if "://" in text else ""
     if scheme in {"", "file"}:
-        path = Path(urlsplit(text).path if scheme else text).expanduser()
-        return LocalPlace(path.absolute())
+        return LocalPlace(_usable(_local(text).expanduser().absolute()))
     if scheme in {"s3", "s3a", "gs", "az", "abfs", "abfss", "memory"}:
+        if not urlsplit(text).netloc and scheme != "memory":
+            raise UsageError(f"No bucket is named in {text!r}: write it as {scheme}://bucket/folder.")
         return ObjectPlace(text.rstrip("/"), dict(options or {}))
     raise UsageError(f"A store cannot live at {text!r}: give a local directory or an s3:// URL.")
+
+
+def _usable(path: Path) -> Path:
+    """Refuse what the Delta library takes for another path: it decodes ``%41``, and knows Unicode alone."""
+    try:
+        path.as_posix().encode()
+        unusable = unquote(path.as_posix()) != path.as_posix()
+    except UnicodeEncodeError:
+        unusable = True
+    if unusable:
+        raise UsageError(
+            f"{str(path)!r} cannot be the directory of a store: names with a percent sign before two "
+            "hexadecimal digits, or in another encoding than UTF-8, do not work. Take another directory."
+        )
+    return path
+
+
+def _local(text: str) -> Path:
+    """A local path, or that of a ``file://`` URL, percent-encoded as such URLs are."""
+    parts = urlsplit(text)
+    if parts.scheme != "file":
+        return Path(text)
+    from urllib.request import url2pathname
+
+    host = "" if parts.netloc == "localhost" else parts.netloc
+    if host and not WINDOWS:
+        raise UsageError(f"{text!r} names the host {host!r}: a local directory is file:///PATH.")
+    return Path(url2pathname(f"//{host}{parts.path}" if host else parts.path))
 
 
 class LocalPlace:
@@ -99,7 +152,7 @@ class LocalPlace:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.uri = str(path)
+        self.uri = path.as_posix()  # with "/" on Windows, too: relative paths are appended to it
 
     def child(self, name: str) -> LocalPlace:
         return LocalPlace(self.path / name)
@@ -114,7 +167,8 @@ class LocalPlace:
         *,
         row_group_rows: int,
         dictionary: Sequence[str],
-    ) -> tuple[int, Any]:
+    ) -> tuple[str, int, Any]:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         staged = self._staged(path)
@@ -122,28 +176,48 @@ class LocalPlace:
             staged.parent.mkdir(parents=True, exist_ok=True)
             try:
                 _write(staged, pieces, row_group_rows, dictionary)
-                _fsync(staged)
+                content = staged.read_bytes()
+                path = with_checksum(path, content)
+                staged = staged.rename(self._staged(path))
+                flush(staged)
             except BaseException:
                 staged.unlink(missing_ok=True)
                 raise
-            return staged.stat().st_size, pq.read_metadata(staged)
+            return path, len(content), pq.read_metadata(pa.BufferReader(content))
+
+    def write_bytes(self, path: str, content: bytes) -> None:
+        target = self.path / path
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            written = target.with_name(f"{target.name}.{uuid.uuid4().hex[:12]}")
+            written.write_bytes(content)
+            written.replace(target)
 
     def publish(self, path: str) -> None:
         target = self.path / path
         with writing(target):
             if not target.parent.is_dir():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _fsync(target.parent.parent)
+                flush(target.parent.parent)
             self._staged(path).replace(target)
-            _fsync(target.parent)
+            flush(target.parent)
 
     def remove(self, path: str) -> None:
         self._staged(path).unlink(missing_ok=True)
-        (self.path / path).unlink(missing_ok=True)
+        _unlink(self.path / path)
 
-    def clear_staging(self, stem: str) -> None:
-        for path in (self.path / STAGING).glob(f"{stem}-*.parquet"):
-            path.unlink(missing_ok=True)
+    def staged(self) -> list[str]:
+        with contextlib.suppress(FileNotFoundError):
+            return [path.name for path in (self.path / STAGING).iterdir() if path.suffix == ".parquet"]
+        return []
+
+    def remove_staged(self, name: str) -> None:
+        _unlink(self.path / STAGING / name)
+
+    def clear_log(self) -> None:
+        for path in (self.path / _LOG).glob("*"):
+            if _UNFINISHED.fullmatch(path.name):
+                _unlink(path)
 
     def files(self) -> Iterator[tuple[str, int, float]]:
         for path in self.path.glob("**/*.parquet"):
@@ -162,7 +236,16 @@ class LocalPlace:
     def sync(self, *paths: str) -> None:
         for path in paths:
             with writing(self.path / path):
-                _fsync(self.path / path)
+                flush(self.path / path)
+
+
+def _unlink(path: Path) -> None:
+    """Remove a file, unless it is gone; one that somebody reads stays for the next time where it must."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        if not in_use(error):
+            raise
 
 
 class ObjectPlace:
@@ -187,16 +270,21 @@ class ObjectPlace:
         *,
         row_group_rows: int,
         dictionary: Sequence[str],
-    ) -> tuple[int, Any]:
+    ) -> tuple[str, int, Any]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         sink = pa.BufferOutputStream()
         _write(sink, pieces, row_group_rows, dictionary)
         content = sink.getvalue()
+        path = with_checksum(path, memoryview(content))
         with writing(f"{self.uri}/{path}"):
             self._upload(path, content.to_pybytes())
-        return content.size, pq.read_metadata(pa.BufferReader(content))
+        return path, content.size, pq.read_metadata(pa.BufferReader(content))
+
+    def write_bytes(self, path: str, content: bytes) -> None:
+        with writing(f"{self.uri}/{path}"):
+            self._upload(path, content)
 
     def _upload(self, path: str, content: bytes) -> None:
         from deltalake.fs import DeltaStorageHandler
@@ -214,7 +302,13 @@ class ObjectPlace:
         with contextlib.suppress(FileNotFoundError):
             self.filesystem().delete_file(path)
 
-    def clear_staging(self, stem: str) -> None:
+    def staged(self) -> list[str]:
+        return []  # an upload cut short leaves no file
+
+    def remove_staged(self, name: str) -> None:
+        """Nothing to do: nothing is staged."""
+
+    def clear_log(self) -> None:
         """Nothing to do: an upload cut short leaves no file."""
 
     def files(self) -> Iterator[tuple[str, int, float]]:
@@ -238,9 +332,15 @@ class ObjectPlace:
         """Nothing to do: an object store answers when the bytes are safe."""
 
 
-def new_name(stem: str) -> str:
-    """A file name that no other writer will choose."""
-    return f"{stem}-{uuid.uuid4().hex[:12]}.parquet"
+@contextlib.contextmanager
+def reachable(path: object) -> Iterator[None]:
+    """Turn a failure to read into :class:`StoreUnreachable`: it is no sign that nothing is there."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnreachable(
+            f"Cannot read {path}: {words(error)}. Nothing was changed; try again."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -255,7 +355,7 @@ def writing(path: object) -> Iterator[None]:
             errno.EACCES: "Permission denied: check the owner and mode of the directory.",
             errno.EPERM: "Permission denied: check the owner and mode of the directory.",
             errno.EROFS: "The file system is read-only.",
-        }.get(error.errno or 0, f"{error.strerror or error}.")
+        }.get(error.errno or 0, f"{words(error)}.")
         raise StoreUnwritable(
             f"Cannot write {path}. {advice} Everything committed before is safe; nothing was half written."
         ) from error
@@ -273,14 +373,7 @@ def _write(sink: Any, pieces: Iterable[pa.Table], row_group_rows: int, dictionar
         compression="zstd",
         use_dictionary=list(dictionary),
         store_schema=False,
+        write_page_checksum=True,
     ) as writer:
         for piece in itertools.chain([first], pieces):
             writer.write_table(piece, row_group_size=row_group_rows)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

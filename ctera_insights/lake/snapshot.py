@@ -64,7 +64,9 @@ class Snapshot:
             [file.path for file in self.files],
             schema=schema,
             filesystem=self.table.place.filesystem(),
-            format="parquet",
+            format=ds.ParquetFileFormat(
+                default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+            ),
             partitioning=partitioning,
         )
 

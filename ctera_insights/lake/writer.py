@@ -2,19 +2,26 @@
 
 A batch is one commit of ``events``: rows, cursor and batch number land together or not at all. Entries that
 could not be read are committed to ``quarantine`` just before, under the same batch number; a crash between
-the two leaves quarantined rows of a batch that does not exist, which the next writer removes first.
+the two leaves quarantined rows of a batch that does not exist, which the next writer removes first. On an
+object store, where no lock tells that the other is gone, it first restates its position in ``events``: that
+fences a commit of the same batch which may still be under way.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from ctera_insights.errors import StoreFenced
+from ctera_insights.errors import CommitUnclear, FileDamaged, LakeError, StoreFenced
+from ctera_insights.lake.intact import verify
+from ctera_insights.lake.lost import refuse_partial_log
 from ctera_insights.lake.maintain import maintain
+from ctera_insights.lake.names import owner_of, require_feed_name
 from ctera_insights.lake.position import Position, read_position, to_metadata
+from ctera_insights.lake.sweep import remove_orphans, remove_staged
 from ctera_insights.model import BASELINE, LIVE, events_schema, quarantine_schema
 
 if TYPE_CHECKING:
@@ -25,10 +32,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ctera_insights.lake.lake import Lake
+    from ctera_insights.lake.snapshot import DataFile
     from ctera_insights.lake.table import Table
 
+logger: Final = logging.getLogger(__name__)
+
+DAY_US: Final = 86_400_000_000
 MAINTAIN_EVERY: Final = 64
 """Commits between compactions; without them each commit grows slower (9 ms to 580 ms at 3,000)."""
+UPKEEP_RETRY: Final = 8
+"""Commits between a compaction that failed and the next try."""
+_RACES: Final = 4
+"""How often a file that is to be cleared may be merged by another process at the same moment."""
+UPKEEP_TRIES: Final = 3
+"""Compactions that may fail one after the other before the writer gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +63,35 @@ class FeedWriter:
     Args:
         lake: where to write; created when it is not there.
         feed: name of the stream.
+        locked: whether the caller holds the feed's lock already.
 
     Raises:
+        UsageError: no feed can have this name.
         StoreLocked: another process writes the feed.
+        StoreFenced: another machine writes the feed.
     """
 
-    def __init__(self, lake: Lake, feed: str) -> None:
+    def __init__(self, lake: Lake, feed: str, *, locked: bool = False) -> None:
+        require_feed_name(feed)
         self.lake = lake
         self.feed = feed
+        self._locked = locked
         self.position = Position()
         self._stack = contextlib.ExitStack()
-        self._stem = "".join(c if c.isalnum() else "-" for c in feed)[:40].strip("-")
+        self._owner = owner_of(feed)
+        self._unclear = False
         self._commits = 0
+        self._upkeep_at = MAINTAIN_EVERY
+        self._upkeep_failed = 0
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self.lake.locks.writer(self.feed))
+            if not self._locked:
+                stack.enter_context(self.lake.locks.writer(self.feed))
             self.lake.events.create()
+            refuse_partial_log(self.lake)
             self.position = read_position(self.lake, self.feed)
-            self._drop_orphans()
+            self._clear()
             self._stack = stack.pop_all()
         return self
 
@@ -93,8 +120,14 @@ class FeedWriter:
             Where the feed now stands, durably.
 
         Raises:
-            StoreFenced, StoreUnwritable: nothing of the batch was committed.
+            StoreFenced, StoreUnwritable, StoreUnreachable: nothing of the batch was committed.
+            CommitUnclear: the store does not tell; a new writer finds out, and this one commits no more.
         """
+        if self._unclear:
+            raise CommitUnclear(
+                f"Whether the last batch of {self.feed!r} is in {self.lake.uri} is not known. Start again: "
+                "it goes on behind what the log holds."
+            )
         at = datetime.now(UTC)
         before, batch = self.position, self.position.batch + 1
         rows = sum(len(page) for page in pages)
@@ -106,27 +139,51 @@ class FeedWriter:
             phase=LIVE if caught_up else before.phase,
             committed_at=at,
             lag_s=_lag_s(pages, at) if rows and before.phase == LIVE else before.lag_s,
+            rejected=before.rejected + len(rejects),
         )
-        if rejects:
-            self._quarantine(rejects, batch, cursor, at)
-        table = _rows(pages, self.feed, before, batch, cursor, caught_up=caught_up, at=at)
+        added = _rows(pages, self.feed, before, batch, cursor, caught_up=caught_up, at=at)
         try:
+            if rejects:
+                self._quarantine(rejects, batch, cursor, at)
             self.lake.events.append(
-                [table] if rows else [],
+                [added] if rows else [],
                 app_id=self.feed,
                 version=batch,
                 metadata=to_metadata(self.feed, after),
-                stem=f"{self._stem}-{batch:08d}",
+                label=self.feed,
+                owner=self._owner,
+                batch=batch,
             )
-        except StoreFenced:
-            self._drop_unfinished(rejects_of=at)
+        except CommitUnclear:
+            self._unclear = True
+            raise
+        except LakeError as error:
+            if rejects:
+                self._withdraw_rejects(at, error)
             raise
         self.position = after
-        self._commits += 1
-        if self._commits % MAINTAIN_EVERY == 0:
-            for name in self.lake.raw_tables():
-                maintain(name)
+        self._keep_up()
         return after
+
+    def _keep_up(self) -> None:
+        """Merge and sweep now and then; that it fails once says nothing of the batch, which is committed."""
+        self._commits += 1
+        if self._commits < self._upkeep_at:
+            return
+        try:
+            for table in self.lake.raw_tables():
+                maintain(table)
+        except FileDamaged as error:  # an old file: what comes now must not be lost over it
+            logger.error("Collecting goes on, but merging does not. %s", error)  # noqa: TRY400 - said, not ours
+            self._upkeep_at = self._commits + MAINTAIN_EVERY
+        except LakeError:
+            self._upkeep_failed += 1
+            self._upkeep_at = self._commits + UPKEEP_RETRY
+            if self._upkeep_failed >= UPKEEP_TRIES:
+                raise
+        else:
+            self._upkeep_failed = 0
+            self._upkeep_at = self._commits + MAINTAIN_EVERY
 
     def _quarantine(self, rejects: Sequence[Rejected], batch: int, cursor: str, at: datetime) -> None:
         import pyarrow as pa
@@ -151,37 +208,80 @@ class FeedWriter:
             ),
             app_id=self.feed,
             version=_next(self.lake.quarantine, self.feed),
-            stem=f"{self._stem}-{batch:08d}",
+            label=self.feed,
+            owner=self._owner,
         )
 
-    def _drop_unfinished(self, rejects_of: datetime | None = None) -> None:
+    def _withdraw_rejects(self, at: datetime, failure: LakeError) -> None:
+        """Un-quarantine the entries of an attempt that came to nothing; the next writer does what fails."""
+        try:
+            self._drop_unfinished(attempt=at)
+        except LakeError as error:
+            failure.add_note(f"Its quarantined entries are left for the next start to remove: {error}")
+
+    def _drop_unfinished(self, attempt: datetime | None = None) -> None:
         """Un-quarantine the entries of batches that do not exist, or of one attempt at a batch."""
+        for _ in range(_RACES):
+            try:
+                return self._replace_unfinished(attempt)
+            except StoreFenced:  # another process merged one of the files in the meantime
+                continue
+        return self._replace_unfinished(attempt)
+
+    def _replace_unfinished(self, attempt: datetime | None) -> None:
+        import pyarrow.compute as pc
+
+        for file in self._beyond():
+            verify(self.lake.quarantine, [file])
+            rows = replace(self.lake.quarantine.snapshot(), files=[file]).dataset().to_table()
+            unfinished = pc.and_(
+                pc.equal(rows["feed"], self.feed), pc.greater(rows["batch"], self.position.batch)
+            )
+            if attempt is not None:
+                unfinished = pc.and_(unfinished, pc.equal(rows["collected_at"], attempt))
+            kept = rows.filter(pc.invert(unfinished))
+            if len(kept) < len(rows):
+                self.lake.quarantine.replace(
+                    [file],
+                    [kept] if len(kept) else [],
+                    app_id=self.feed,
+                    version=_next(self.lake.quarantine, self.feed),
+                    label=self.feed,
+                    owner=self._owner,
+                )
+
+    def _beyond(self) -> list[DataFile]:
+        """Files of the quarantine that may hold entries of a batch behind the last one."""
         if not self.lake.quarantine.exists():
-            return
-        unfinished = [
+            return []
+        return [
             file
             for file in self.lake.quarantine.snapshot().files
-            if file.min.get("feed") == file.max.get("feed") == self.feed
-            and (file.min.get("batch") or 0) > self.position.batch
-            and (rejects_of is None or file.min.get("collected_at") == rejects_of)
+            if (file.min.get("feed") or self.feed) <= self.feed <= (file.max.get("feed") or self.feed)
+            and (file.max.get("batch") or 0) > self.position.batch
         ]
-        if unfinished:
-            self.lake.quarantine.replace(
-                unfinished, [], app_id=self.feed, version=_next(self.lake.quarantine, self.feed)
-            )
 
-    def _drop_orphans(self) -> None:
-        """Remove what a crash left behind: half a batch, and files of this feed that no commit names."""
+    def _clear(self) -> None:
+        """Remove what a crash left behind: half a batch, and files that no commit names."""
+        if not self.lake.place.local and self._beyond():
+            self._restate()
         self._drop_unfinished()
         if not self.lake.place.local:  # another machine may be uploading: maintain() sweeps what is old
             return
         for table in self.lake.raw_tables():
-            with self.lake.locks.commit():
-                for path, _, _ in list(table.place.files()):
-                    stem, _, number = path.rpartition("/")[2].rpartition("-")[0].rpartition("-")
-                    if stem == self._stem and number.isdecimal() and int(number) > self.position.batch:
-                        table.place.remove(path)
-            table.place.clear_staging(self._stem)
+            remove_orphans(table, self.feed, self.position.batch)
+            remove_staged(table, mine=[self._owner])
+
+    def _restate(self) -> None:
+        """Commit the position once more, so that no attempt at the next batch can land any more."""
+        known = self.position
+        self.lake.events.commit(
+            [],
+            app_id=self.feed,
+            version=known.batch,
+            metadata=to_metadata(self.feed, known) if known.batch else {},
+        )
+        self.position = read_position(self.lake, self.feed)
 
 
 def _next(table: Table, app_id: str) -> int:
@@ -189,11 +289,19 @@ def _next(table: Table, app_id: str) -> int:
 
 
 def _lag_s(pages: Sequence[pa.Table], at: datetime) -> float | None:
-    """Seconds between the newest change in the pages and ``at``; none when the Portal gave no times."""
+    """Seconds from the newest change in the pages to ``at``; none when the Portal gave no times.
+
+    Below zero, the Portal's clock is ahead of this one. A change more than a day ahead counts only when there
+    is no other: it tells of its own file rather than of the clock.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    times = [time for page in pages if (time := pc.max(page["portal_modified_date"]).as_py()) is not None]
-    return max((at - max(times)).total_seconds(), 0.0) if times else None
+    times = pa.chunked_array([page["portal_modified_date"].cast(pa.int64()) for page in pages], pa.int64())
+    now = round(at.timestamp() * 1e6)
+    newest = pc.max(times.filter(pc.less_equal(times, now + DAY_US))).as_py()
+    newest = pc.max(times).as_py() if newest is None else newest
+    return None if newest is None else (now - newest) / 1e6
 
 
 def _rows(

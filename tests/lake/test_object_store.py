@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from ctera_insights.errors import StoreFenced
+from ctera_insights.errors import StoreFenced, UsageError
 from ctera_insights.insights.views import connect
 from ctera_insights.lake import FeedWriter, Lake, Rejected, maintain
 from tests.lake.conftest import FEED, fill, page
@@ -83,3 +83,9 @@ def test_a_lake_in_a_bucket_holds_what_one_on_a_disk_does(options: dict[str, str
 def test_credentials_do_not_show(options: dict[str, str]) -> None:
     lake = Lake("s3://insights/lake", options)
     assert "very-secret-key" not in repr(lake) + repr(lake.place) + repr(lake.events)
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///folder", "gs://", "ftp://host/x"])
+def test_a_url_without_a_bucket_is_a_mistake_of_writing_not_a_damaged_store(url: str) -> None:
+    with pytest.raises(UsageError, match=r"bucket|cannot live"):
+        Lake(url)

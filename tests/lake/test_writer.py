@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from deltalake import DeltaTable
 
-from ctera_insights.errors import StoreDamaged, StoreFenced, StoreLocked, StoreUnwritable
+from ctera_insights.errors import StoreDamaged, StoreFenced, StoreLocked, StoreUnwritable, UsageError
 from ctera_insights.lake import FeedWriter, Lake, Rejected, read_position
 from ctera_insights.model import BASELINE, LIVE
 from tests.lake.conftest import FEED, fill, page
@@ -141,9 +142,13 @@ def test_an_orphan_of_a_crash_is_removed_by_the_next_writer(lake: Lake) -> None:
     """A file that was renamed into place, but not committed, is not left for a glob to find."""
     fill(lake, 1)
     with FeedWriter(lake, FEED) as writer:
-        orphan = lake.events.write(lake.events.snapshot().dataset().to_table(), f"{writer._stem}-{2:08d}")
+        orphan = lake.events.write(
+            lake.events.snapshot().dataset().to_table(), FEED, owner=writer._owner, batch=2
+        )
         lake.events.place.publish(orphan[0].path)
-        staged = lake.events.write(lake.events.snapshot().dataset().to_table(), f"{writer._stem}-{2:08d}")
+        staged = lake.events.write(
+            lake.events.snapshot().dataset().to_table(), FEED, owner=writer._owner, batch=2
+        )
     assert len(list(lake.events.place.files())) == 2
     with FeedWriter(Lake(lake.uri), FEED):
         pass
@@ -161,6 +166,18 @@ def test_rejects_are_quarantined_with_their_batch(lake: Lake) -> None:
     assert lake.status().quarantined == 1
 
 
+def test_a_quarantine_that_is_gone_is_told(lake: Lake) -> None:
+    """Each commit tells how many entries went there up to then."""
+    with FeedWriter(lake, FEED) as writer:
+        for number, name in enumerate("ab"):
+            reject = Rejected(1, "no guid", b"{}")
+            writer.commit([page([name])], [reject], cursor=f"c{number}", caught_up=True)
+    assert lake.check() == []
+    shutil.rmtree(Path(lake.uri) / "quarantine")
+    (finding,) = Lake(lake.uri).check()
+    assert str(finding).startswith("quarantine: lacks 2 entries")
+
+
 def test_half_a_batch_in_quarantine_is_undone(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crash between the quarantine's commit and the batch's own leaves nothing twice."""
     fill(lake, 1)
@@ -169,6 +186,9 @@ def test_half_a_batch_in_quarantine_is_undone(lake: Lake, monkeypatch: pytest.Mo
         with pytest.raises(KeyboardInterrupt):
             writer.commit([page(["a"])], [Rejected(0, "bad", b"x")], cursor="c2", caught_up=True)
     assert lake.quarantine.snapshot().rows == 1
+    notes: list[str] = []
+    assert lake.check(None, notes.append) == []  # no damage, and not silent
+    assert any("the next one removes them" in note for note in notes)
     with FeedWriter(lake, FEED) as writer:
         assert lake.quarantine.snapshot().rows == 0
         writer.commit([page(["a"])], [Rejected(0, "bad", b"x")], cursor="c2", caught_up=True)
@@ -227,3 +247,18 @@ def test_a_directory_that_may_not_be_written_is_a_clear_error(tmp_path: Path) ->
     blocked.write_text("not a directory")
     with pytest.raises(StoreUnwritable, match="Cannot write"):
         FeedWriter(Lake(blocked), FEED).__enter__()
+
+
+@pytest.mark.parametrize("name", ["a%41", "50%20off", "caf\udce9"])
+def test_a_directory_that_the_delta_library_would_mistake_is_refused(tmp_path: Path, name: str) -> None:
+    """The log would be written into another directory than the data."""
+    with pytest.raises(UsageError, match="another directory"):
+        Lake(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["50% off", "a#b?c", "\u00fc \u2713", "100%", "a+b&c"])
+def test_a_directory_may_have_any_other_name(tmp_path: Path, name: str) -> None:
+    lake = Lake(tmp_path / name)
+    fill(lake, 2)
+    assert lake.check() == []
+    assert [path.name for path in tmp_path.iterdir()] == [name]
