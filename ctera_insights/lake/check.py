@@ -1,31 +1,49 @@
-"""Does the store hold what its log says, and each event once?"""
+"""Does the store hold what its log says, each event once, and each byte as it was written?"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from ctera_insights.errors import FileDamaged
+from ctera_insights.lake.digest import named_checksum
+from ctera_insights.lake.intact import holding, open_intact, row_groups
+from ctera_insights.lake.log import LOG, listing, read_entries
+from ctera_insights.lake.lost import count, late_batches, late_rejects, log_troubles, way_out
 from ctera_insights.lake.position import read_position
+from ctera_insights.lake.statistics import delta_statistics
 from ctera_insights.lake.status import feed_names
+from ctera_insights.lake.survey import holds, partition_of, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
+    import pyarrow as pa
 
     from ctera_insights.lake.lake import Lake
+    from ctera_insights.lake.position import Position
     from ctera_insights.lake.snapshot import DataFile
     from ctera_insights.lake.table import Table
+
+Progress = Callable[[int, int], None]
+"""Called with (files read, files in all)."""
+Note = Callable[[str], None]
+"""Called with a sentence on what could not be judged."""
+_COMPARED: Final = ("feed", "seq", "batch", "rid", "replaces")
+"""Columns whose bounds in the log are held against the files' own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that contradicts the log.
+    """Something that contradicts the log, or what was once written.
 
     Attributes:
-        where: file or feed.
-        what: what is wrong with it.
+        where: file, log entry or feed.
+        what: what is wrong with it, and how to get it back.
     """
 
     where: str
@@ -35,66 +53,186 @@ class Finding:
         return f"{self.where}: {self.what}"
 
 
-def check_lake(lake: Lake, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
-    """Read every file of the raw tables and hold them against the log; an empty list means sound.
+def check_lake(lake: Lake, progress: Progress | None = None, note: Note | None = None) -> list[Finding]:
+    """Read every byte of the raw tables and hold them against the log; an empty list means sound.
 
-    Held: each named file is there, whole, with the rows that the log says; in each feed ``seq`` runs from 1
-    without gap or repeat up to the last commit, and no row lies beyond it; the feed's cursor can be read.
+    Held: each log entry is what was written; each named file is there, whole, byte for byte what was written,
+    with the rows and bounds that the log says; no file holds a batch beyond the log; in each feed ``seq``
+    runs from 1 without gap or repeat up to the last commit, and no row lies beyond it; the feed's cursor can
+    be read.
 
     Args:
         lake: what to check.
         progress: called with (files read, files in all).
+        note: called with a sentence on what could not be judged: files and entries of earlier versions, which
+            carry no checksum.
 
     Raises:
         StoreNotFound: nothing was ever collected there.
-        StoreDamaged: a log itself cannot be read.
+        StoreDamaged: a log is lost, or cannot be read.
     """
     import numpy as np
 
-    tables = [lake.events, *([lake.quarantine] if lake.quarantine.exists() else [])]
-    files = [(table, file) for table in tables for file in table.snapshot().files]
-    positions = {feed: read_position(lake, feed) for feed in feed_names(lake)}
-    seen = {feed: np.zeros(position.seq + 1, dtype=np.uint8) for feed, position in positions.items()}
-    findings: list[Finding] = []
-    for done, (table, file) in enumerate(files):
-        findings += _check_file(table, file, seen)
-        if progress:
-            progress(done + 1, len(files))
+    tables = lake.raw_tables() or [lake.events]
+    for table in tables:
+        table.delta(refresh=True)
+    findings = [finding for table in tables for finding in check_log(table, note)]
+    if findings:  # what the log says cannot be relied on
+        return findings
+    positions = {feed: read_position(lake, feed) for feed in feed_names(lake, damaged=True)}
+    most = 10 * lake.events.snapshot().rows + 1_000_000
+    findings += [
+        Finding(feed, f"its position tells of seq {position.seq}, far more events than there are")
+        for feed, position in positions.items()
+        if position.seq > most
+    ]
+    seen = {
+        feed: np.zeros(min(position.seq, most) + 1, dtype=np.uint8) for feed, position in positions.items()
+    }
+
+    def visit(where: str, rows: pa.Table) -> Iterator[Finding]:
+        if "seq" in rows.column_names:
+            yield from _count(rows, seen, where)
+
+    findings += check_files(
+        tables, progress, note, visit, {feed: position.seq for feed, position in positions.items()}
+    )
+    findings += [
+        Finding(where, f"{what}. {way_out(lake.events)}")
+        for where, what in (*late_batches(lake.events), *late_rejects(lake))
+    ]
     for feed, counts in seen.items():
         findings += _check_sequence(feed, counts)
-    if lake.quarantine.exists():
-        findings += [
-            Finding(file.path, "holds quarantined entries of a batch that was never committed")
-            for file in lake.quarantine.snapshot().files
-            for feed, position in positions.items()
-            if file.min.get("feed") == file.max.get("feed") == feed
-            and (file.max.get("batch") or 0) > position.batch
-        ]
+    findings += _lost_rejects(lake, positions)
+    for where, ahead in _rejects_ahead(lake, positions) if lake.quarantine.exists() else ():
+        what = "holds quarantined entries of a batch that was never committed"
+        if ahead > 1:
+            findings.append(Finding(where, what))
+        elif note:
+            note(f"{where} {what}: a run ended between the two, and the next one removes them.")
     return findings
 
 
-def _check_file(table: Table, file: DataFile, seen: dict[str, npt.NDArray[np.uint8]]) -> Iterator[Finding]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _lost_rejects(lake: Lake, positions: Mapping[str, Position]) -> Iterator[Finding]:
+    """Feeds whose commits tell of more quarantined entries than there are, the whole table gone included."""
+    import pyarrow.compute as pc
 
-    filesystem = table.place.filesystem()
+    held = lake.quarantine.snapshot().dataset() if lake.quarantine.exists() else None
+    for feed, position in positions.items():
+        if not position.rejected:
+            continue
+        mine = (pc.field("feed") == feed) & (pc.field("batch") <= position.batch)
+        lost = position.rejected - (held.count_rows(filter=mine) if held else 0)
+        if lost > 0:
+            yield Finding(
+                lake.quarantine.name,
+                f"lacks {count(lost, 'entry', 'entries')} of {feed}, which only a backup can bring back",
+            )
+
+
+def _rejects_ahead(lake: Lake, positions: Mapping[str, Position]) -> Iterator[tuple[str, int]]:
+    """Files of quarantined entries beyond where their feed stands, and by how many batches."""
+    for file in lake.quarantine.snapshot().files:
+        position = positions.get(file.max.get("feed", ""))
+        ahead = (file.max.get("batch") or 0) - position.batch if position else 0
+        if ahead > 0 and file.min.get("feed") == file.max.get("feed"):
+            yield f"{lake.quarantine.name}/{file.path}", ahead
+
+
+def check_log(table: Table, note: Note | None = None) -> list[Finding]:
+    """Hold the entries of a table's log against their own checksums, and its columns against the table's."""
+    entries = read_entries(table.place, listing(table.place)[0])
+    bare = sum(1 for entry in entries if entry.transactions and not entry.sealed)
+    if bare and note:
+        note(
+            f"{table.name}: {count(bare, 'log entry', 'log entries')} of an earlier version carry no "
+            "checksum; they were held against the files alone."
+        )
+    return [
+        Finding(f"{table.name}/{LOG}{entry}", f"{what}. {way_out(table)}")
+        for entry, what in log_troubles(table, entries)
+    ]
+
+
+def check_files(
+    tables: Sequence[Table],
+    progress: Progress | None = None,
+    note: Note | None = None,
+    visit: Callable[[str, pa.Table], Iterator[Finding]] | None = None,
+    ends: Mapping[str, int] | None = None,
+) -> list[Finding]:
+    """Read every byte of the files that some logs name, and hold them against these and their checksums.
+
+    Args:
+        tables: which tables.
+        progress: called with (files read, files in all).
+        note: called with a sentence on files that carry no checksum.
+        visit: looks at the rows of each row group.
+        ends: the last ``seq`` of each feed, when the tables are the raw ones.
+    """
+    snapshots = [(table, table.snapshot().files) for table in tables]
+    total = sum(len(files) for _, files in snapshots)
+    done = 0
+    findings: list[Finding] = []
+    for table, files in snapshots:
+        damaged: list[tuple[DataFile, str]] = []
+        for file in files:
+            try:
+                findings += _check_file(table, file, visit)
+            except FileDamaged as error:
+                damaged.append((file, error.what))
+            done += 1
+            if progress:
+                progress(done, total)
+        findings += _lost(table, damaged, ends)
+        bare = sum(1 for file in files if not named_checksum(file.path))
+        if bare and note:
+            note(
+                f"{table.name}: {count(bare, 'file')} of an earlier version carry no checksum; that they can "
+                "be read was tried, but not whether each value is what was written."
+            )
+    return findings
+
+
+def _check_file(
+    table: Table, file: DataFile, visit: Callable[[str, pa.Table], Iterator[Finding]] | None
+) -> Iterator[Finding]:
     where = f"{table.name}/{file.path}"
-    try:
-        with filesystem.open_input_file(file.path) as source:
-            if source.size() != file.size_bytes:
-                yield Finding(where, f"has {source.size()} bytes; the log says {file.size_bytes}")
-                return
-            parquet = pq.ParquetFile(source)
-            if parquet.metadata.num_rows != file.rows:
-                yield Finding(where, f"has {parquet.metadata.num_rows} rows; the log says {file.rows}")
-            for group in range(parquet.num_row_groups):
-                rows = parquet.read_row_group(group)
-                if "seq" in rows.column_names:
-                    yield from _count(rows, seen, where)
-    except FileNotFoundError:
-        yield Finding(where, "is missing")
-    except (pa.ArrowException, OSError) as error:
-        yield Finding(where, f"cannot be read: {error}")
+    parquet = open_intact(table.place, file.path, size_bytes=file.size_bytes)
+    metadata = parquet.metadata
+    if metadata.num_rows != file.rows:
+        yield Finding(where, f"has {metadata.num_rows} rows; the log says {file.rows}")
+    if partition_of(file.path) != {name: str(value) for name, value in file.partition.items()}:
+        yield Finding(where, f"lies elsewhere than the log says: {dict(file.partition)}")
+    bounds = json.loads(delta_statistics(metadata, [n for n in table.statistics if n in _COMPARED]))
+    for told, own in ((file.min, bounds["minValues"]), (file.max, bounds["maxValues"])):
+        for name, value in own.items():
+            if told.get(name) not in {None, value}:
+                yield Finding(where, f"reaches to {name} {value!r}; the log says {told[name]!r}")
+    for rows in row_groups(table.place, file.path, parquet):
+        if visit:
+            yield from visit(where, rows)
+
+
+def _lost(
+    table: Table, damaged: Sequence[tuple[DataFile, str]], ends: Mapping[str, int] | None
+) -> Iterator[Finding]:
+    """What damaged files held, and how to get it back."""
+    if not damaged:
+        return
+    others = None
+    if ends is not None and "seq" in table.schema.names:
+        others = survey(table, set())
+    for file, what in damaged:
+        if table.derived:
+            back = "`enrich --rebuild` derives it anew"
+        elif others is not None and ends is not None and holds(others, file, ends):
+            back = "older files that still exist hold them all: `check --repair` puts these in its place"
+        elif others is not None:
+            back = "restore the file from a backup, or list anew what exists by `collect --resync`"
+        else:
+            back = "restore the file from a backup"
+        yield Finding(f"{table.name}/{file.path}", f"{what}; it held {holding(file)}; {back}")
 
 
 def _count(rows: Any, seen: dict[str, npt.NDArray[np.uint8]], where: str) -> Iterator[Finding]:
@@ -108,7 +246,7 @@ def _count(rows: Any, seen: dict[str, npt.NDArray[np.uint8]], where: str) -> Ite
             yield Finding(where, f"holds rows of {feed!r} that no commit accounts for")
             continue
         unique, times = np.unique(numbers, return_counts=True)
-        counts[unique] += times.astype(np.uint8)
+        counts[unique] = np.minimum(counts[unique] + times, 2)  # more often than twice is twice, too
 
 
 def _check_sequence(feed: str, counts: npt.NDArray[np.uint8]) -> Iterator[Finding]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
+
+from ctera_insights.values import from_micros
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
 
 def delta_statistics(metadata: Any, columns: Sequence[str]) -> str:
     """Row count, and minimum, maximum and null count of the named columns, as the Delta log's JSON.
+
+    Where the log has no words for a bound of a column, the column has none: readers then read the file.
 
     Args:
         metadata: ``pyarrow.parquet.FileMetaData`` of a file just written.
@@ -33,14 +38,31 @@ def delta_statistics(metadata: Any, columns: Sequence[str]) -> str:
         nulls[name] = sum(stats.null_count for stats in found)
         bounded = [stats for stats in found if stats.has_min_max]
         if bounded and all(stats.has_min_max or stats.num_values == 0 for stats in found):
-            lows[name] = _plain(min(stats.min for stats in bounded))
-            highs[name] = _plain(max(stats.max for stats in bounded))
+            ends = [_ends(stats) for stats in bounded]
+            low, high = _plain(min(low for low, _ in ends)), _plain(max(high for _, high in ends))
+            if low is not None and high is not None:
+                lows[name], highs[name] = low, high
     return json.dumps(
         {"numRecords": metadata.num_rows, "minValues": lows, "maxValues": highs, "nullCount": nulls}
     )
 
 
+class _Micros(int):
+    """A time in microseconds since 1970, which may lie beyond what Python calls a time."""
+
+
+def _ends(stats: Any) -> tuple[Any, Any]:
+    if "timeUnit=microseconds" in str(stats.logical_type):
+        return _Micros(stats.min_raw), _Micros(stats.max_raw)
+    return stats.min, stats.max
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """A bound as JSON; ``None`` when the log has no words for it."""
+    if isinstance(value, _Micros):
+        value = from_micros(value)
+    if isinstance(value, datetime):  # not by strftime(), which writes the year 1 as "1" on Linux
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value.isoformat() if isinstance(value, date) else value

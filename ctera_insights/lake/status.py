@@ -6,7 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctera_insights.lake.position import Position, read_position
+from ctera_insights.errors import FileDamaged
+from ctera_insights.lake.intact import open_intact, row_groups
+from ctera_insights.lake.position import Position, read_position, told_by
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -87,19 +89,40 @@ def read_status(lake: Lake) -> Status:
     )
 
 
-def feed_names(lake: Lake) -> list[str]:
-    """The feeds that ever committed to a lake, from its newest log entries and its files' statistics."""
+def last_seqs(lake: Lake) -> dict[str, int]:
+    """The number of each feed's last event; feeds that only damaged files tell of are left out."""
+    return {feed: read_position(lake, feed).seq for feed in feed_names(lake, damaged=True)}
+
+
+def feed_names(lake: Lake, *, damaged: bool = False) -> list[str]:
+    """The feeds that ever committed to a lake, from its log entries and its files' statistics.
+
+    Args:
+        lake: which lake.
+        damaged: pass over files that cannot be read, instead of refusing.
+
+    Raises:
+        FileDamaged: entries of the log have expired, and a file that should tell instead is damaged.
+    """
     import pyarrow.compute as pc
 
-    names = {entry["feed"] for entry in lake.events.delta(refresh=True).history() if entry.get("feed")}
+    history = lake.events.delta(refresh=True).history()
+    names: set[str] = {told["feed"] for entry in history for told in told_by(entry)}
     snapshot = lake.events.snapshot()
     for file in snapshot.files:
         low, high = file.min.get("feed"), file.max.get("feed")
         if low is not None and low == high:
             names.add(low)
-    mixed = [file for file in snapshot.files if file.min.get("feed") != file.max.get("feed")]
-    if mixed:
-        dataset = type(snapshot)(snapshot.table, snapshot.version, mixed).dataset()
-        for batch in dataset.to_batches(columns=["feed"]):
-            names.update(pc.unique(batch["feed"]).to_pylist())
+    if any(entry.get("version") == 0 for entry in history):
+        return sorted(names)
+    for file in snapshot.files:
+        if file.min.get("feed") == file.max.get("feed"):
+            continue
+        try:
+            parquet = open_intact(lake.events.place, file.path)
+            for rows in row_groups(lake.events.place, file.path, parquet, ["feed"]):
+                names.update(pc.unique(rows["feed"]).to_pylist())
+        except FileDamaged:
+            if not damaged:
+                raise
     return sorted(names)

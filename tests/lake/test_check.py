@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ctera_insights.errors import StoreDamaged, StoreNotFound
-from ctera_insights.lake import Lake
-from tests.lake.conftest import FEED, fill
+from ctera_insights.lake import FeedWriter, Lake
+from tests.lake.conftest import FEED, fill, page
 
 
 def only_file(lake: Lake) -> Path:
@@ -52,6 +52,16 @@ def test_rows_that_no_commit_accounts_for_are_named(lake: Lake) -> None:
     beyond = rows.set_column(rows.column_names.index("seq"), "seq", [[99]]).cast(rows.schema)
     lake.events.append([beyond], app_id="stranger", version=1)
     assert any("no commit accounts for" in finding.what for finding in lake.check())
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u0085", "\v", "\x1c", "\r\n"], ids=ascii)
+def test_a_cursor_and_a_feed_may_hold_any_separator_of_lines(lake: Lake, separator: str) -> None:
+    """The log is JSON lines, which end at line feeds alone, whatever else ends a line of text."""
+    for number in (1, 2):
+        with FeedWriter(lake, f"a{separator}b") as writer:
+            writer.commit([page([str(number)])], [], cursor=f"c{separator}{number}", caught_up=True)
+    assert lake.check() == []
+    assert lake.status().feeds[0].position.cursor == f"c{separator}2"
 
 
 def test_progress_counts_files(lake: Lake) -> None:
