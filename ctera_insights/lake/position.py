@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ctera_insights.errors import StoreDamaged
+from ctera_insights.lake.borders import bordered
 from ctera_insights.model import BASELINE, LIVE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ctera_insights.lake.lake import Lake
+
+
+POSITIONS: Final = "positions"
+"""The key of a repair's metadata under which the positions of all feeds stand, as a JSON list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +33,8 @@ class Position:
         phase: what the next page belongs to: ``baseline`` or ``live``.
         committed_at: when the last commit was made.
         lag_s: how long the newest change waited between the Portal and the lake, at the last commit of live
-            changes.
+            changes; below zero, the Portal's clock was ahead of the collector's.
+        rejected: entries that could not be read and went to quarantine, as far as the commits tell it.
     """
 
     cursor: str | None = None
@@ -35,8 +44,10 @@ class Position:
     phase: str = BASELINE
     committed_at: datetime | None = None
     lag_s: float | None = None
+    rejected: int = 0
 
 
+@bordered
 def read_position(lake: Lake, feed: str) -> Position:
     """Where a feed stands, from the table itself.
 
@@ -53,8 +64,9 @@ def read_position(lake: Lake, feed: str) -> Position:
     while True:
         history = lake.events.delta().history(limit)
         for entry in history:
-            if entry.get("feed") == feed and entry.get("batch") == str(batch):
-                return _from_metadata(entry)
+            for told in told_by(entry):
+                if told.get("feed") == feed and told.get("batch") == str(batch):
+                    return _from_metadata(told)
         if len(history) < limit:
             break
         limit *= 8
@@ -72,7 +84,15 @@ def to_metadata(feed: str, position: Position) -> dict[str, str]:
         "cursor": position.cursor or "",
         "committed_at": position.committed_at.isoformat() if position.committed_at else "",
         "lag_s": "" if position.lag_s is None else f"{position.lag_s:.3f}",
+        "rejected": str(position.rejected),
     }
+
+
+def told_by(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The positions that the metadata of a commit tells: that of its feed, or of a repair those of all."""
+    if POSITIONS in metadata:
+        return list(json.loads(metadata[POSITIONS]))
+    return [dict(metadata)] if metadata.get("feed") else []
 
 
 def _from_metadata(entry: dict[str, Any]) -> Position:
@@ -84,23 +104,31 @@ def _from_metadata(entry: dict[str, Any]) -> Position:
         phase=entry["phase"],
         committed_at=datetime.fromisoformat(entry["committed_at"]),
         lag_s=float(entry["lag_s"]) if entry["lag_s"] else None,
+        rejected=int(entry.get("rejected", 0)),  # earlier versions did not tell it
     )
 
 
 def _from_rows(lake: Lake, feed: str, committed: int) -> Position:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     mine = [file for file in lake.events.snapshot().files if _covers(file.min, file.max, feed)]
     newest = max(mine, key=lambda file: file.max["batch"], default=None)
     if newest is not None:
-        table = (
-            lake.events.snapshot()
-            .dataset()
-            .to_table(
-                columns=["seq", "epoch", "phase", "collected_at", "cursor", "caught_up"],
-                filter=(pc.field("feed") == feed) & (pc.field("batch") >= newest.min["batch"]),
+        try:
+            table = (
+                lake.events.snapshot()
+                .dataset()
+                .to_table(
+                    columns=["seq", "epoch", "phase", "collected_at", "cursor", "caught_up"],
+                    filter=(pc.field("feed") == feed) & (pc.field("batch") >= newest.min["batch"]),
+                )
             )
-        )
+        except (pa.ArrowException, OSError) as error:
+            raise StoreDamaged(
+                f"{lake.uri}: the last events of {feed!r}, which tell its cursor, cannot be read. "
+                f"`ctera-insights check --repair --data {lake.uri}` looks for older files that hold them."
+            ) from error
         if len(table):
             last = table.sort_by([("seq", "descending")]).slice(0, 1).to_pylist()[0]
             return Position(
