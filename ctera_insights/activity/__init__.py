@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ctera_insights.activity.lookup import ancestors, ancestors_async, enrich, enrich_async
     from ctera_insights.activity.run import Summary, enrich_lake, enrich_lake_plain
-    from ctera_insights.activity.upkeep import check_derived, maintain_derived
+    from ctera_insights.activity.upkeep import check_derived, maintain_derived, repair
     from ctera_insights.activity.views import Source, derived_sources, derived_views
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "enrich_lake",
     "enrich_lake_plain",
     "maintain_derived",
+    "repair",
 ]
 
 _HOMES = {
@@ -51,6 +52,7 @@ _HOMES = {
     "enrich_lake": "run",
     "enrich_lake_plain": "run",
     "maintain_derived": "upkeep",
+    "repair": "upkeep",
 }
 
 

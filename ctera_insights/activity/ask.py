@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ctera_insights.errors import AncestorsNotFound, PortalError
-from ctera_insights.model import observations_schema
+from ctera_insights.errors import AncestorsNotFound, PortalError, UnreadableAnswer
+from ctera_insights.model import directory_of, observations_schema
+from ctera_insights.values import moment
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,6 +21,8 @@ Ancestors = Callable[[int, str], Awaitable[Sequence["Event"]]]
 
 AT_ONCE: Final = 8
 """Requests under way at the same time."""
+UNREADABLE: Final = 8
+"""Answers that cannot be read, before asking ends: one object is no reason not to ask for the next."""
 
 
 class Answers(NamedTuple):
@@ -28,7 +31,8 @@ class Answers(NamedTuple):
     Attributes:
         rows: for ``observations``.
         asked: requests made.
-        trouble: why asking ended early, or ``None``; what was not asked is asked another time.
+        trouble: why some were not asked, or not answered in a way that can be read, or ``None``; they are
+            asked another time.
     """
 
     rows: pa.Table
@@ -54,11 +58,12 @@ async def ask(
     waiting = iter([key for key in unknown if key[0] >= 0])
     asked = 0
     trouble: PortalError | None = None
+    unreadable: list[UnreadableAnswer] = []
 
     async def work() -> None:
         nonlocal asked, trouble
         for folder_id, guid in waiting:
-            if trouble is not None:
+            if trouble is not None or len(unreadable) >= UNREADABLE:
                 return
             if (folder_id, guid) in told:
                 continue
@@ -67,6 +72,9 @@ async def ask(
                 lineage = await ancestors(folder_id, guid)
             except AncestorsNotFound:
                 lineage = ()
+            except UnreadableAnswer as error:
+                unreadable.append(error)
+                continue
             except PortalError as error:
                 trouble = error
                 return
@@ -77,6 +85,7 @@ async def ask(
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
     constants = {"feed": feed, "batch": batch, "pos": pos, "observed_at": datetime.now(UTC)}
     rows = [{**constants, **row} for row in told.values()]
+    trouble = trouble or (unreadable[-1] if unreadable else None)
     return Answers(pa.Table.from_pylist(rows, observations_schema()), asked, trouble)
 
 
@@ -93,10 +102,10 @@ def _rows(folder_id: int, lineage: Sequence[Event]) -> list[dict[str, Any]]:
                 "guid": event.guid,
                 "type": event.type or "folder",
                 "name": event.name,
-                "parent_guid": event.parent_guid or above,
+                "parent_guid": directory_of(event.guid, event.parent_guid) or directory_of(event.guid, above),
                 "deleted": bool(event.deleted),
-                "file_timestamp": _time(event.file_timestamp),
-                "portal_modified_date": _time(event.portal_modified_date),
+                "file_timestamp": moment(event.file_timestamp or "").time,
+                "portal_modified_date": moment(event.portal_modified_date or "").time,
                 "id": event.id,
                 "size": event.size,
                 "acl": event.acl,
@@ -104,11 +113,3 @@ def _rows(folder_id: int, lineage: Sequence[Event]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from ctera_insights.activity.relations import attach, current, files_of, one, sql
 from ctera_insights.errors import StoreFenced
+from ctera_insights.lake.checkpoint import checkpoint
+from ctera_insights.lake.intact import verify
 from ctera_insights.lake.maintain import KEEP_REPLACED_HOURS
+from ctera_insights.lake.sweep import remove_replaced
 from ctera_insights.lake.table import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
@@ -74,8 +77,8 @@ def sweep(tables: Tables, *, keep_replaced_hours: float = KEEP_REPLACED_HOURS, f
     with tables.activity.locks.maintenance() as mine:
         for table in tables.all if mine else ():
             if force or table.delta(refresh=True).version() % EVERY_VERSIONS == 0:
-                removed += table.vacuum(math.ceil(keep_replaced_hours))
-                table.checkpoint()
+                removed += remove_replaced(table, keep_replaced_hours)
+                checkpoint(table)
     return removed
 
 
@@ -137,10 +140,15 @@ def _renew(con: duckdb.DuckDBPyConnection, table: Table, feed: str, *, everythin
 def _replace(
     con: duckdb.DuckDBPyConnection, table: Table, feed: str, group: Sequence[DataFile], query: str
 ) -> bool:
-    """Put the rows of a query in the place of some files; whether it was ours that counted."""
+    """Put the rows of a query in the place of some files; whether it was ours that counted.
+
+    Raises:
+        FileDamaged: one of the files is not what was written; nothing was changed.
+    """
+    verify(table, group)
     name = f"compaction:{feed}"
     version = (table.transaction(name) or 0) + 1
-    added = [action for rows in _pieces(con, query, table) for action in table.write(rows, table.name)]
+    added = [action for rows in _pieces(con, query, table) for action in table.write(rows)]
     try:
         table.commit(added, group, app_id=name, version=version, metadata={"feed": feed}, data_change=False)
     except StoreFenced:  # done by another process in the meantime; our files are withdrawn

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ctera_insights import model
-from ctera_insights.activity.relations import EXTENSION, IN_PATH, one, run, sql
+from ctera_insights.activity.relations import EXTENSION, IN_PATH, PARENT, one, run, sql
 from ctera_insights.activity.tree import NEVER, NOWHERE, ROOT, FolderTree, Place, Timeline, Update
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Step:
             real differences become activity.
         complete: whether such an inventory is whole, so that what does not stand in it is gone.
         closed_at: when the last batch was sealed.
+        ground_us: when batch ``high`` was sealed, microseconds since 1970: what the step stands on.
     """
 
     feed: str
@@ -49,6 +50,7 @@ class Step:
     resync: bool = False
     complete: bool = False
     closed_at: datetime | None = None
+    ground_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,35 +137,46 @@ def _as(table: pa.Table, name: str) -> pa.Table:
 
 
 def _read(con: duckdb.DuckDBPyConnection, step: Step, before: Before) -> None:
-    run(con, sql("raw").format(events=before.events), {"feed": step.feed, "low": step.low, "high": step.high})
-    _order(con)
+    run(
+        con,
+        sql("raw").format(events=before.events, parent=PARENT.format(parent="parent_guid", guid="guid")),
+        {"feed": step.feed, "low": step.low, "high": step.high},
+    )
     (nameless,) = one(con, "SELECT count(*) FROM raw WHERE folder_id = -1")
     if nameless:  # tombstones may lack the cloud folder: an object known by its guid alone tells it
         run(con, sql("owners").format(objects=before.objects))
+    _order(con)
     if step.resync:
         run(con, sql("inventory"))
 
 
 def _order(con: duckdb.DuckDBPyConnection) -> None:
-    """Put the states of each batch in the order of their changes, where they were served in another."""
+    """Put the states of each cloud folder in a batch in the order of their changes, among their own places.
+
+    What else a batch holds does not matter: a feed may be divided by cloud folders in one way or another.
+    """
     import numpy as np
     import pyarrow as pa
 
     (timeless,) = one(con, "SELECT count(*) FROM raw WHERE modified IS NULL")
-    earlier = "last_value(modified IGNORE NULLS) OVER (PARTITION BY batch ORDER BY seq)"
+    earlier = "last_value(modified IGNORE NULLS) OVER (PARTITION BY batch, folder_id ORDER BY seq)"
     told = con.sql(sql("stamps").format(time=earlier if timeless else "modified")).to_arrow_table()
-    seq, batch, stamp = (_numbers(told, name) for name in ("seq", "batch", "stamp"))
+    seq, batch, folder, stamp = (_numbers(told, name) for name in ("seq", "batch", "folder_id", "stamp"))
     served = np.argsort(seq, kind="stable")
-    seq, batch, stamp = seq[served], batch[served], stamp[served]
-    if np.all((stamp[1:] >= stamp[:-1]) | (batch[1:] != batch[:-1])):
+    served = served[np.argsort(folder[served], kind="stable")]
+    seq, batch, folder, stamp = seq[served], batch[served], folder[served], stamp[served]
+    if np.all((stamp[1:] >= stamp[:-1]) | (batch[1:] != batch[:-1]) | (folder[1:] != folder[:-1])):
         return
-    register(con, "places", pa.table({"seq": seq[np.lexsort((seq, stamp, batch))], "pos": seq}))
+    register(con, "places", pa.table({"seq": seq[np.lexsort((seq, stamp, batch, folder))], "pos": seq}))
     run(con, sql("reordered"))
 
 
 def _compare(con: duckdb.DuckDBPyConnection, step: Step, before: Before) -> None:
     run(con, sql("named"))
-    run(con, sql("known").format(objects=before.objects))
+    run(
+        con,
+        sql("known").format(objects=before.objects, parent=PARENT.format(parent="parent_guid", guid="guid")),
+    )
     (busy,) = one(con, "SELECT count(*) FROM busy")
     stale = busy and not step.resync and one(con, sql("stale_possible"))[0]
     run(con, sql("accepted").format(stale=sql("stale") if stale else "false"))
@@ -194,7 +207,7 @@ def _load_folders(con: duckdb.DuckDBPyConnection, before: Before) -> FolderTree:
     run(con, sql("nodes_empty"))
     _grow(con, before)
     run(con, sql("changing_folders"))
-    while one(con, "SELECT count(*) FROM frontier")[0]:
+    if one(con, "SELECT count(*) FROM below")[0]:
         run(con, sql("descend").format(folders=before.folders))
     run(con, sql("wanted_below"))
     _grow(con, before)
@@ -209,9 +222,8 @@ def _load_folders(con: duckdb.DuckDBPyConnection, before: Before) -> FolderTree:
 
 def _grow(con: duckdb.DuckDBPyConnection, before: Before) -> None:
     """Add the folders in ``wanted`` and all above them to ``nodes``."""
-    while one(con, "SELECT count(*) FROM wanted")[0]:
+    if one(con, "SELECT count(*) FROM wanted")[0]:
         run(con, sql("nodes").format(folders=before.folders))
-        run(con, sql("wanted_above"))
 
 
 def updates(con: duckdb.DuckDBPyConnection, name: str) -> list[Update]:

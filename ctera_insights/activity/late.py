@@ -15,9 +15,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctera_insights.activity.engine import OWN, Step, adopt, answer, updates
-from ctera_insights.activity.relations import IN_PATH, attach, files_of, literal, one, run, sql
+from ctera_insights.activity.relations import IN_PATH, PARENT, attach, files_of, literal, one, run, sql
 from ctera_insights.activity.store import before, watermark
 from ctera_insights.activity.tree import NEVER, ROOT, FolderTree, Timeline
+from ctera_insights.lake.intact import verify
 
 if TYPE_CHECKING:
     import duckdb
@@ -86,13 +87,14 @@ def adopt_answers(con: duckdb.DuckDBPyConnection, lake: Lake, tables: Tables, fe
     name = f"answers:{feed}"
     for table, rows in ((tables.objects, derived.objects), (tables.folders, derived.folders)):
         if len(rows):
-            table.append([rows], app_id=name, version=(table.transaction(name) or 0) + 1, stem=table.name)
+            table.append([rows], app_id=name, version=(table.transaction(name) or 0) + 1)
 
 
 def mend(con: duckdb.DuckDBPyConnection, tables: Tables, feed: str, files: list[DataFile]) -> int:
     """Give the rows of some files the paths that ``torn_keys`` now allows; returns how many rows changed."""
     mended = 0
     for file in files:
+        verify(tables.activity, [file])
         rows = attach(con, tables.activity, [file], "torn_files")
         run(con, sql("torn").format(rows=rows))
         count = one(con, "SELECT count(*) FROM torn WHERE fixable OR old_fixable")[0]
@@ -114,7 +116,6 @@ def mend(con: duckdb.DuckDBPyConnection, tables: Tables, feed: str, files: list[
             app_id=name,
             version=(tables.activity.transaction(name) or 0) + 1,
             metadata={"feed": feed},
-            stem="activity",
         )
     return mended
 
@@ -123,9 +124,8 @@ def _timeline(con: duckdb.DuckDBPyConnection, tables: Tables, feed: str) -> None
     """Answer where the directories of the torn rows were; their story stands in ``activity`` itself."""
     story = attach(con, tables.activity, files_of(tables.activity.snapshot().files, feed), "story_files")
     run(con, sql("torn_folders").format(own=OWN))
-    run(con, sql("story_empty"))
-    while one(con, "SELECT count(*) FROM wanted")[0]:
-        run(con, sql("story").format(rows=story, feed=literal(feed)))
+    parent = PARENT.format(parent="parent_guid", guid="guid")
+    run(con, sql("story").format(rows=story, feed=literal(feed), parent=parent))
     run(con, sql("story_nodes"))
     guids = con.sql("SELECT guid FROM nodes ORDER BY node").to_arrow_table()["guid"].to_pylist()
     tree = FolderTree(guids, [None] * len(guids), [ROOT] * len(guids), [NEVER] * len(guids))

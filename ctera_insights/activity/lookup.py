@@ -6,11 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ctera_insights import plain
-from ctera_insights.activity.relations import EXTENSION, IN_PATH, run, sql
+from ctera_insights.activity.relations import EXTENSION, IN_PATH, PARENT, run, sql
 from ctera_insights.activity.store import connection
 from ctera_insights.activity.views import derived_sources, derived_views
 from ctera_insights.errors import AncestorsNotFound, UsageError
-from ctera_insights.model import WIRE_FIELDS, Event
+from ctera_insights.lake.borders import bordered
+from ctera_insights.model import WIRE_FIELDS, Event, directory_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ _ADDED = ("path", "cloud_folder", "extension")
 Events = TypeVar("Events", "pd.DataFrame", "pa.Table", "duckdb.DuckDBPyRelation")
 
 
+@bordered
 async def ancestors_async(
     lake: Lake, event: Event | Mapping[str, Any] | tuple[int, str], ask: Ancestors | None = None
 ) -> list[Event]:
@@ -54,6 +56,7 @@ async def ancestors_async(
     return list(await ask(folder_id, guid))
 
 
+@bordered
 def ancestors(
     lake: Lake, event: Event | Mapping[str, Any] | tuple[int, str], ask: Ancestors | None = None
 ) -> list[Event]:
@@ -80,23 +83,31 @@ def _ancestors(
 ) -> list[Event]:
     with connection() as con:
         _attach_views(con, lake)
-        rows = run(con, sql("lineage"), {"folder_id": folder_id, "guid": guid})
-        if not rows and isinstance(event, Event) and event.parent_guid is not None:
-            # Not in the lake yet: it goes behind its directory.
-            above = _ancestors(lake, folder_id, event.parent_guid, (folder_id, event.parent_guid))
-            return [*above, event]
-    lineage = [Event(**dict(zip(_LINEAGE, row, strict=True))) for row in rows]
-    if not rows or lineage[0].parent_guid is not None or (lineage[0].type == "file"):
+        query = sql("lineage").format(parent=PARENT.format(parent="parent_guid", guid="guid"))
+        rows = run(con, query, {"folder_id": folder_id, "guid": guid})
+    known = {event.guid: event for event in (Event(**dict(zip(_LINEAGE, row, strict=True))) for row in rows)}
+    if not rows and isinstance(event, Event):
+        # Not in the lake yet: it goes behind its directory.
+        parent = directory_of(guid, event.parent_guid)
+        if parent is not None:
+            return [*_ancestors(lake, folder_id, parent, (folder_id, parent)), event]
+    lineage: list[Event] = []
+    step: str | None = guid
+    while step is not None and (found := known.pop(step, None)) is not None:
+        lineage.append(found)
+        step = found.parent_guid
+    if step is not None or lineage[-1].type == "file":  # unknown, or one that was passed before
         raise AncestorsNotFound(
             f"{lake.uri} does not know all directories above {guid} of cloud folder {folder_id}. "
             "Enrich it with a Portal to ask, or collect it from the beginning."
         )
-    return lineage
+    return lineage[::-1]
 
 
 _LINEAGE = tuple(name for name in WIRE_FIELDS if name not in {"virtual_portal_id", "gvsn"})
 
 
+@bordered
 async def enrich_async(lake: Lake, events: Events) -> Events:
     """Add the columns ``path``, ``cloud_folder`` and ``extension`` to events, in bulk.
 
@@ -121,6 +132,7 @@ async def enrich_async(lake: Lake, events: Events) -> Events:
     return await asyncio.to_thread(enrich, lake, events)
 
 
+@bordered
 def enrich(lake: Lake, events: Events) -> Events:
     """The plain face of :func:`enrich_async`, in scripts and notebooks alike."""
     import duckdb
@@ -146,7 +158,9 @@ def _enriched(lake: Lake, events: pa.Table) -> pa.Table:
         )
     known = {"feed", "seq"} <= set(events.column_names)
     columns = [*_NEEDED, *(("feed", "seq") if known else ())]
-    asked = events.select(columns).append_column("row", pa.array(range(len(events)), pa.int64()))
+    guids = events["guid"] if "guid" in events.column_names else pa.nulls(len(events), pa.string())
+    asked = events.select(columns).append_column("guid", guids)
+    asked = asked.append_column("row", pa.array(range(len(events)), pa.int64()))
     with connection() as con:
         _attach_views(con, lake)
         con.register("asked", asked)
@@ -155,6 +169,8 @@ def _enriched(lake: Lake, events: pa.Table) -> pa.Table:
                 told="activity" if known else "(SELECT NULL::VARCHAR AS path, NULL::VARCHAR AS cloud_folder)",
                 same="a.feed = e.feed AND a.seq = e.seq" if known else "false",
                 name=IN_PATH.format(name="e.name"),
+                directory=IN_PATH.format(name="e.parent_guid"),
+                parent=PARENT.format(parent="parent_guid", guid="guid"),
                 extension=EXTENSION.format(folder="e.type <> 'file'", name="e.name"),
             )
         ).to_arrow_table()

@@ -137,6 +137,7 @@ def _step(
         resync=resync,
         complete=complete,
         closed_at=max(b.closed_at for b in members),
+        ground_us=(members[-1].closed_at - _EPOCH) // timedelta(microseconds=1),
     )
 
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from ctera_insights.lake import DataFile, Table
 
-IN_PATH: Final = "replace(coalesce({name}, '?'), '/', '\u2215')"
+IN_PATH: Final = "replace(coalesce(nullif({name}, ''), '?'), '/', '\u2215')"
 """SQL of a name as it stands in a path, like :func:`ctera_insights.activity.tree.in_path`."""
+PARENT: Final = "nullif(nullif({parent}, ''), {guid})"
+"""SQL of the directory of an object, like :func:`ctera_insights.model.directory_of`."""
 EXTENSION: Final = (
     "CASE WHEN {folder} THEN NULL WHEN {name} LIKE '_%.%' THEN lower(split_part({name}, '.', -1)) ELSE '' END"
 )

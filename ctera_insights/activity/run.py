@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +12,27 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from ctera_insights import plain
 from ctera_insights.activity.ask import Ancestors, Answers, ask
+from ctera_insights.activity.behind import DERIVING
 from ctera_insights.activity.compact import sweep, tidy
 from ctera_insights.activity.engine import derive
+from ctera_insights.activity.fit import misfits, refuse_lost_answers
 from ctera_insights.activity.late import Missing, adopt_answers, mend, missing
 from ctera_insights.activity.plan import STEP_ROWS, Plan, plan
-from ctera_insights.activity.rebuild import discard, install, scratch
+from ctera_insights.activity.rebuild import discard, install, scratch, set_damaged_logs_aside
 from ctera_insights.activity.relations import one
-from ctera_insights.activity.store import app_id, before, commit, connection, create, tables, watermark
+from ctera_insights.activity.store import (
+    WRITER,
+    app_id,
+    before,
+    commit,
+    connection,
+    create,
+    tables,
+    watermark,
+)
+from ctera_insights.lake.borders import bordered
+from ctera_insights.lake.lost import refuse_partial_log
+from ctera_insights.lake.notes import drop_note
 from ctera_insights.lake.status import feed_names
 from ctera_insights.model import observations_schema
 
@@ -28,8 +43,10 @@ if TYPE_CHECKING:
     from ctera_insights.lake import Lake
 
 _T = TypeVar("_T")
-WRITER: Final = "activity"
-"""The lock of those who derive."""
+logger: Final = logging.getLogger(__name__)
+STEP_GRACE_S: Final = 1.0
+"""Told to stop, the step under way may take so long to end before its query is cut short."""
+
 
 Progress = Callable[[int, int], None]
 """Called with (events handled, events in all)."""
@@ -60,6 +77,7 @@ class Summary:
     seconds: float = 0.0
 
 
+@bordered
 async def enrich_lake(
     lake: Lake,
     ancestors: Ancestors | None = None,
@@ -88,6 +106,7 @@ async def enrich_lake(
         StoreNotFound: nothing was ever collected there.
         StoreLocked: another process derives in this lake.
         StoreFenced: another process did so on an object store; nothing was written twice.
+        StoreDamaged: a log is lost or partial, or a file is not what was written; nothing was changed.
         StoreUnwritable: the file system refused.
 
     Example:
@@ -96,7 +115,7 @@ async def enrich_lake(
     began = time.monotonic()
     run = _Run(lake, step_rows)
     try:
-        names = await _in_thread(run, run.open, feeds)
+        names = await _in_thread(run, run.open, feeds, rebuild)
         if rebuild:
             for feed in names:
                 await _in_thread(run, run.rebuild, feed)
@@ -105,22 +124,30 @@ async def enrich_lake(
             answers = await run.ask(feed, ancestors) if ancestors is not None else None
             await _in_thread(run, run.settle, feed, answers)
         await _in_thread(run, run.sweep, rebuild)
+        if feeds is None:
+            await asyncio.to_thread(drop_note, lake, DERIVING)
     finally:
         await asyncio.to_thread(run.close)
     return replace(run.summary, seconds=time.monotonic() - began)
 
 
 async def _in_thread(run: _Run, work: Callable[..., _T], *arguments: object) -> _T:
-    """Run blocking work in a thread; when cancelled, wait until it has come to the end of its step."""
+    """Run blocking work in a thread; when cancelled, let its step end, or cut its query short."""
     task = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         run.stopped = True
-        await asyncio.wait([task])
+        pause_s = STEP_GRACE_S
+        while not (await asyncio.wait([task], timeout=pause_s))[0]:
+            run.interrupt()
+            pause_s = 0.1
+        if not task.cancelled() and (error := task.exception()):
+            logger.debug("Deriving was cut short: %s", error)
         raise
 
 
+@bordered
 def enrich_lake_plain(
     lake: Lake,
     ancestors: Ancestors | None = None,
@@ -153,18 +180,29 @@ class _Run:
         self._stack = contextlib.ExitStack()
         self._listing: dict[str, bool] = {}
 
-    def open(self, feeds: Sequence[str] | None) -> list[str]:
+    def open(self, feeds: Sequence[str] | None, rebuild: bool) -> list[str]:
         self._stack.enter_context(self.lake.locks.writer(WRITER))
         self.con = self._stack.enter_context(connection())
         self.tables = tables(self.lake)
+        self.lake.events.delta()
+        refuse_partial_log(self.lake)
         names = feed_names(self.lake) if feeds is None else list(feeds)
+        if rebuild:
+            set_damaged_logs_aside(self.tables)
+        elif self.tables.folders.exists() and self.tables.folders.snapshot().files:
+            refuse_lost_answers(self.tables.observations)
         create(self.tables.all)
         discard(self.lake)
-        for feed in names:
-            activity, objects, folders = self._marks(self.tables, feed)
-            if activity < objects or objects < folders:  # someone removed a table
+        for feed in () if rebuild else names:
+            if misfits(self.con, self.lake, self.tables, feed):
                 self.rebuild(feed)
         return names
+
+    def interrupt(self) -> None:
+        """End the query that is under way; what it was for is derived another time."""
+        con = getattr(self, "con", None)
+        if con is not None:
+            con.interrupt()
 
     def close(self) -> None:
         self._stack.close()
@@ -217,7 +255,7 @@ class _Run:
 
     def _observe(self, feed: str, rows: object) -> None:
         table, name = self.tables.observations, f"observations:{feed}"
-        table.append([rows], app_id=name, version=(table.transaction(name) or 0) + 1, stem=table.name)
+        table.append([rows], app_id=name, version=(table.transaction(name) or 0) + 1)
 
     async def ask(self, feed: str, ancestors: Ancestors) -> Answers | None:
         """Ask the Portal for what is unknown, unless it may still be on its way."""
@@ -266,10 +304,13 @@ class _Run:
         with scratch(self.lake) as fresh:
             create(fresh.derived)
             each = self._plan(fresh, feed, mark)
+            steps = each.through(mark).steps
             for handled in self._steps(fresh, feed, each.through(mark)):
                 self.summary = replace(self.summary, events=self.summary.events + handled)
             if self.stopped:
                 return
             if not each.listing:
                 self._mend(fresh, feed)
-            install(fresh, self.tables, feed, mark)
+            # Where the raw events end earlier, so do what is derived from them.
+            end, ground_us = (steps[-1].high, steps[-1].ground_us) if steps else (0, 0)
+            install(fresh, self.tables, feed, end, ground_us)

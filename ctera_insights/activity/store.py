@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from ctera_insights import model
 from ctera_insights.activity.engine import Before, Derived, Step
-from ctera_insights.activity.relations import attach, current, files_of, literal, one, run, sql
+from ctera_insights.activity.relations import PARENT, attach, current, files_of, literal, one, run, sql
+from ctera_insights.lake.intact import verify
+from ctera_insights.lake.names import RESERVED
+from ctera_insights.lake.sweep import remove_staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +26,8 @@ DERIVED: Final = ("activity", "objects", "folders")
 """The derived tables, in the order in which a step is committed to them."""
 MEMORY_LIMIT: Final = "1500MB"
 """What DuckDB may hold before it goes to disk."""
+WRITER: Final = f"{RESERVED}activity"
+"""The lock of those who derive, under which all these tables are written."""
 
 
 @dataclass(frozen=True)
@@ -58,30 +63,47 @@ def tables(lake: Lake, *, under: str = "") -> Tables:
             f"{under}activity",
             model.activity_schema(),
             statistics=("feed", "seq", "batch", "at", "missing", "old_missing"),
+            derived=True,
             dictionary=(
                 "feed", "phase", "op", "type", "cloud_folder", "extension", "parent_guid", "acl", "old_acl",
                 "missing", "old_missing",
             ),
+            writer=WRITER,
         ),
         objects=lake.table(
             f"{under}objects",
             model.objects_schema(),
             statistics=state,
+            derived=True,
             dictionary=("feed", "type", "extension", "parent_guid", "directory", "acl"),
+            writer=WRITER,
         ),
         folders=lake.table(
             f"{under}folders",
             model.folders_schema(),
             statistics=state,
+            derived=True,
             dictionary=("feed", "parent_guid", "cloud_folder", "missing"),
+            writer=WRITER,
         ),
-        observations=lake.table("observations", model.observations_schema(), statistics=("feed", "batch")),
+        observations=lake.table(
+            "observations", model.observations_schema(), statistics=("feed", "batch"), writer=WRITER
+        ),
     )  # fmt: skip
 
 
 def app_id(feed: str) -> str:
     """The Delta application under which a feed's progress is kept."""
     return f"activity:{feed}"
+
+
+def ground_id(feed: str) -> str:
+    """The Delta application under which is kept what the derived rows stand on.
+
+    Its number is the moment at which the last batch was sealed, microseconds since 1970. A batch that was
+    collected again has another one; so what was derived from the first does not pass for derived from it.
+    """
+    return f"activity-ground:{feed}"
 
 
 def watermark(tables: Tables, feed: str) -> int:
@@ -113,8 +135,13 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 def before(
     con: duckdb.DuckDBPyConnection, lake: Lake, tables: Tables, feed: str, low: int, high: int
 ) -> Before:
-    """What the engine reads for the batches after ``low`` up to ``high``."""
+    """What the engine reads for the batches after ``low`` up to ``high``.
+
+    Raises:
+        FileDamaged: a raw file is not what was written.
+    """
     raw = [file for file in files_of(lake.events.snapshot().files, feed, high) if _reaches(file, low)]
+    verify(lake.events, raw)
     observe(con, tables, feed)
     objects, objects_rid = _state(con, tables.objects, feed, low)
     folders, folders_rid = _state(con, tables.folders, feed, low)
@@ -146,7 +173,7 @@ def observe(con: duckdb.DuckDBPyConnection, tables: Tables, feed: str) -> None:
     rows = attach(con, tables.observations, files, "observation_files")
     run(
         con,
-        sql("observed").format(rows=rows),
+        sql("observed").format(rows=rows, parent=PARENT.format(parent="parent_guid", guid="guid")),
         {"feed": feed},
     )
 
@@ -156,7 +183,8 @@ def commit(tables: Tables, step: Step, derived: Derived) -> None:
 
     Raises:
         StoreFenced: another process committed the step first; nothing was written twice.
-        StoreUnwritable: the file system refused.
+        StoreUnwritable: the file system refused; the tables before it in the order have the step.
+        CommitUnclear: the store does not tell; the next run finds out.
     """
     name = app_id(step.feed)
     lacking = [
@@ -167,18 +195,22 @@ def commit(tables: Tables, step: Step, derived: Derived) -> None:
         if (table.transaction(name) or 0) < step.high
     ]
     with ThreadPoolExecutor(len(tables.derived)) as pool:
-        written = [pool.submit(table.write, rows, table.name) for table, rows in lacking]
+        written = [pool.submit(table.write, rows) for table, rows in lacking]
     for (table, _), files in zip(lacking, written, strict=True):
         table.commit(
             files.result(),
             app_id=name,
             version=step.high,
-            metadata={"feed": step.feed, "batch": str(step.high)},
+            metadata={"feed": step.feed, "batch": str(step.high), "low": str(step.low)},
+            also={ground_id(step.feed): step.ground_us},
         )
 
 
 def create(tables: Sequence[Table]) -> None:
-    """Create the tables that are not there, and remove what a killed writer left half written."""
+    """Create the tables that are not there, and remove what a killed writer left half written.
+
+    The caller holds the lock of those who derive (:data:`WRITER`), and has nothing in the making.
+    """
     for table in tables:
         table.create()
-        table.place.clear_staging(table.name)
+        remove_staged(table, mine=[table.owner])

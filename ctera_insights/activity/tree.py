@@ -8,7 +8,9 @@ Rules, each of which a test holds:
 * A folder without a parent is a cloud folder's root, and its path is its name.
 * A loop (folders moved into one another, as bad or half-told data has it) is cut at the member with the
   lowest guid, whose path is then ``?loop/<guid>/<name>``.
-* A slash inside a name, which no Portal should send, is written as U+2215 in paths.
+* A path longer than ``LONGEST_PATH`` begins anew: ``?deep/<guid>/<name>``; so the paths of a chain of folders
+  take memory in proportion to the folders.
+* A slash inside a name, which no Portal should send, is written as U+2215 in paths; no name at all as ``?``.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ NOWHERE: Final = -2
 """Parent of a folder that no state ever placed."""
 NEVER: Final = -1
 """The place of a deletion that did not happen."""
+LONGEST_PATH: Final = 1 << 18
+"""Characters of a folder's path: a thousand of the longest names; file systems end at 32,767."""
 
 
 class Place(NamedTuple):
@@ -108,8 +112,9 @@ class FolderTree:
 
     def _below(self, node: int, parent: int, above: Place) -> Place:
         path, missing, cloud_folder, gone_pos = above
+        path = f"{path}/{in_path(self.names[node])}"
         place = Place(
-            f"{path}/{in_path(self.names[node])}",
+            path if len(path) <= LONGEST_PATH else self._anew(node),
             missing,
             cloud_folder,
             max(gone_pos, self.deleted_pos[node]),
@@ -135,9 +140,17 @@ class FolderTree:
         if name is None:
             return Place(f"?/{in_path(guid)}", guid, None, NEVER)
         name = in_path(name)
+        if len(name) > LONGEST_PATH:
+            return Place(self._anew(node), None, None, self.deleted_pos[node])
         if parent == ROOT:
             return Place(name, None, name, self.deleted_pos[node])
         return Place(f"?/{name}", None, None, self.deleted_pos[node])
+
+    def _anew(self, node: int) -> str:
+        """The beginning of a path in the middle of the tree."""
+        guid, name = in_path(self.guids[node]), in_path(self.names[node])
+        path = f"?deep/{guid}/{name}"
+        return path if len(path) <= LONGEST_PATH else f"?deep/{guid}"
 
     def _cut(self, loop: list[int]) -> None:
         first = min(loop, key=lambda node: self.guids[node])
@@ -151,7 +164,7 @@ class FolderTree:
 
 def in_path(name: str | None) -> str:
     """A name as it stands in a path."""
-    return "?" if name is None else name.replace("/", "∕")  # noqa: RUF001 - the point of it
+    return name.replace("/", "∕") if name else "?"  # noqa: RUF001 - the point of it
 
 
 class Timeline:

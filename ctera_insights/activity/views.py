@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ctera_insights import model
-from ctera_insights.activity.relations import files_relation, literal, sql
+from ctera_insights.activity.relations import IN_PATH, files_relation, literal, sql
 from ctera_insights.activity.store import DERIVED, app_id, tables
+from ctera_insights.errors import StoreDamaged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pyarrow.dataset
 
@@ -51,10 +52,14 @@ def derived_sources(lake: Lake) -> dict[str, Source]:
 
     Tables that do not exist count as empty. On an object store each source's ``dataset`` must be registered
     as its ``name`` before the views are made of it.
+
+    Raises:
+        StoreDamaged: one of the tables, or its log, is gone while others hold rows.
     """
     all_tables = dict(zip(DERIVED, tables(lake).derived, strict=True))
     missing = [name for name, table in all_tables.items() if not table.exists()]
     if missing:
+        _refuse_remainder([table for name, table in all_tables.items() if name not in missing], missing)
         return {name: _source(table, [], {}) for name, table in all_tables.items()}
     for _ in range(_TRIES):
         # The last table of a step is read before and after: when it has not moved, no step came between.
@@ -69,6 +74,17 @@ def derived_sources(lake: Lake) -> dict[str, Source]:
     return {name: _source(table, files[name], marks) for name, table in all_tables.items()}
 
 
+def _refuse_remainder(there: Sequence[Table], missing: Sequence[str]) -> None:
+    holding = [table for table in there if table.snapshot().files]
+    if not holding:
+        return
+    lake = holding[0].place.uri.rpartition("/")[0]
+    raise StoreDamaged(
+        f"{', '.join(missing)} is gone, or its log is, while {holding[0].name} holds rows. "
+        f"`ctera-insights enrich --rebuild --data {lake}` derives it anew."
+    )
+
+
 def derived_views(lake: Lake, sources: Mapping[str, Source] | None = None) -> dict[str, str]:
     """Each view's ``SELECT``.
 
@@ -79,7 +95,7 @@ def derived_views(lake: Lake, sources: Mapping[str, Source] | None = None) -> di
     sources = derived_sources(lake) if sources is None else sources
     activity, objects, folders = (sources[name] for name in DERIVED)
     select = sql("view_objects").format(
-        objects=_current(objects), folders=_current(folders), replace_slash="'/', '\u2215'"
+        objects=_current(objects), folders=_current(folders), name=IN_PATH.format(name="o.name")
     )
     public = ", ".join(f'"{name}"' for name in model.activity_schema().names if name not in _INTERNAL)
     return {

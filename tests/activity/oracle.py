@@ -49,6 +49,17 @@ def version(state: State) -> int:
     return int(state["gvsn"].rpartition(":")[2])
 
 
+def in_order(numbered: list[tuple[int, State]]) -> list[tuple[int, State]]:
+    """States of a batch in the order of their changes: each cloud folder's among its own places."""
+    placed: dict[int, tuple[int, State]] = {}
+    for folder in {state.get("folder_id") for _, state in numbered}:
+        mine = [item for item in numbered if item[1].get("folder_id") == folder]
+        placed.update(
+            zip((n for n, _ in mine), sorted(mine, key=lambda i: (version(i[1]), i[0])), strict=True)
+        )
+    return [placed[n] for n in sorted(placed)]
+
+
 class _Oracle:
     def __init__(self) -> None:
         self.known: dict[str, State] = {}
@@ -62,7 +73,7 @@ class _Oracle:
         unit: list[tuple[int, State]] = []
         for batch in batches:
             numbered = [(seq + n + 1, entry) for n, entry in enumerate(batch.entries)]
-            places = sorted(numbered, key=lambda item: (version(item[1]), item[0]))
+            places = in_order(numbered)
             if batch.epoch > 1 and batch.phase == "baseline":
                 unit += places
                 seq += len(numbered)

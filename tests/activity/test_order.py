@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from ctera_insights.activity import enrich_lake_plain
 from ctera_insights.lake import Lake
 from tests.activity.world import commit, rows
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ROOT = {"type": "folder", "guid": "u:1", "folder_id": 16, "deleted": False, "name": "Projects"}
 
@@ -96,3 +98,45 @@ def test_several_changes_told_as_one_have_one_operation_and_all_amounts(tmp_path
     assert (last["size"], last["size_delta"], last["acl_changed"]) == (11, 10, True)
     assert (last["acl"], last["old_acl"]) == ("D:(A;;FR;;;WD)", "D:(A;;FR;;;BU)")
     assert (last["extension"], last["depth"], last["cloud_folder"]) == ("pdf", 2, "Projects")
+
+
+def shared(folder_id: int, n: int, second: int | None, version: int | None, **more: Any) -> dict[str, Any]:
+    stamp = {} if version is None else {"gvsn": f"x{folder_id}:{version}"}
+    return {**file(f"n{n}", second, **stamp), "folder_id": folder_id, "guid": f"u:{n % 3}", "size": n, **more}
+
+
+changes = st.tuples(
+    st.sampled_from([16, 17, 18]),
+    st.integers(0, 8),
+    st.none() | st.integers(0, 9),
+    st.none() | st.integers(1, 9),
+    st.booleans(),
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.lists(changes, max_size=8), min_size=1, max_size=3))
+@example([[(16, 0, 5, 1, False), (17, 0, 9, None, False), (16, 3, 1, 2, False), (17, 3, 1, None, False)]])
+def test_what_a_cloud_folder_tells_does_not_depend_on_what_shares_its_batches(
+    told_batches: list[list[tuple[int, int, int | None, int | None, bool]]],
+) -> None:
+    """With stamps, times or neither, one feed of several says of each what a feed of its own would."""
+    batches = [[shared(f, n, s, v, deleted=d) for f, n, s, v, d in batch] for batch in told_batches]
+
+    def judged(lake: Lake, folder_id: int) -> list[dict[str, Any]]:
+        mine = f"WHERE folder_id = {folder_id} ORDER BY"
+        changes = "SELECT guid, name, op, size, size_delta, path, old_path, deleted FROM activity"
+        states = "SELECT guid, name, size, deleted, path FROM objects"
+        return [*rows(lake, f"{changes} {mine} seq"), *rows(lake, f"{states} {mine} guid")]
+
+    with tempfile.TemporaryDirectory() as home:
+        together = Lake(Path(home) / "together")
+        for batch in batches:
+            commit(together, batch)
+        enrich_lake_plain(together)
+        for folder_id in (16, 17, 18):
+            alone = Lake(Path(home) / str(folder_id))
+            for batch in batches:
+                commit(alone, [entry for entry in batch if entry["folder_id"] == folder_id])
+            enrich_lake_plain(alone)
+            assert judged(together, folder_id) == judged(alone, folder_id)

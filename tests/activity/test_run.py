@@ -18,7 +18,7 @@ import pytest
 
 from ctera_insights.activity import check_derived, enrich, enrich_lake_plain, maintain_derived
 from ctera_insights.activity.compact import sweep
-from ctera_insights.activity.store import tables
+from ctera_insights.activity.store import WRITER, tables
 from ctera_insights.errors import StoreLocked, StoreNotFound, UsageError
 from ctera_insights.lake import Lake
 from tests.activity.world import FEED, Scene, commit, connect, content, rows
@@ -32,7 +32,8 @@ __all__ = ["options"]  # a fixture
 SCALE = int(os.environ.get("CTERA_INSIGHTS_TEST_SCALE", "1"))
 CHILD = (
     "import sys; from ctera_insights.activity import enrich_lake_plain; "
-    "from ctera_insights.lake import Lake; enrich_lake_plain(Lake(sys.argv[1]), step_rows=40)"
+    "from ctera_insights.lake import Lake; print(flush=True); "
+    "enrich_lake_plain(Lake(sys.argv[1]), step_rows=40)"
 )
 
 
@@ -71,10 +72,13 @@ def test_runs_killed_again_and_again_count_everything_once(scene: Scene, tmp_pat
         entries = scene.take()
         for start in range(0, len(entries), 10):
             scene.commit(entries[start : start + 10])
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(scene.path)], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        with child.stdout:
+            child.stdout.read(1)  # it begins
         began = time.monotonic()
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(scene.path)])
         # from before its first commit to behind its last
-        while time.monotonic() - began < 0.9 + 0.12 * number % 1.4 and child.poll() is None:
+        while time.monotonic() - began < 0.05 + 0.12 * number % 1.4 and child.poll() is None:
             time.sleep(0.01)
         kills += child.poll() is None
         child.kill()
@@ -167,7 +171,7 @@ def test_one_run_at_a_time_and_none_without_a_store(scene: Scene, tmp_path: Path
     with pytest.raises(StoreNotFound):
         enrich_lake_plain(Lake(tmp_path / "nothing"))
     scene.collect()
-    with scene.lake.locks.writer("activity"), pytest.raises(StoreLocked):
+    with scene.lake.locks.writer(WRITER), pytest.raises(StoreLocked):
         enrich_lake_plain(Lake(scene.path))
 
 
@@ -206,7 +210,10 @@ def test_damage_is_found_and_a_rebuild_mends_it(scene: Scene) -> None:
     activity = tables(scene.lake).activity
     (file,) = activity.snapshot().files
     (scene.path / "activity" / file.path).unlink()
-    assert [str(finding) for finding in check_derived(scene.lake)] == [f"activity/{file.path}: is missing"]
+    (finding,) = check_derived(scene.lake)
+    assert finding.where == f"activity/{file.path}"
+    assert finding.what.startswith(f"is missing; it held batch 1 of {FEED!r} (seq 1 to ")
+    assert "enrich --rebuild" in finding.what
     enrich_lake_plain(scene.lake, rebuild=True)
     assert check_derived(scene.lake) == []
     assert content(scene.lake) == shown

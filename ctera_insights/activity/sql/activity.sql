@@ -3,7 +3,7 @@ WITH told AS (
     SELECT
         $feed AS feed,
         c.seq,
-        coalesce(c.modified, c.collected_at) AS "at",
+        coalesce(CASE WHEN c.modified BETWEEN '0001-01-02' AND '9999-12-30' THEN c.modified END, c.collected_at) AS "at",
         c.collected_at,
         if($resync, 'live', c.phase) AS phase,
         c.op,
@@ -25,7 +25,7 @@ WITH told AS (
         c.name,
         {extension} AS extension,
         c.size,
-        c.size_delta,
+        nullif(c.size_delta, -9223372036854775808) AS size_delta, -- so that a delta can be turned round
         c.deleted,
         c.file_timestamp,
         c.acl_changed,

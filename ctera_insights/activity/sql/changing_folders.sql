@@ -2,5 +2,4 @@
 CREATE OR REPLACE TEMP TABLE below AS
 SELECT folder_id, guid FROM changes WHERE is_folder AND NOT repeated AND (elsewhere OR op NOT IN ('modified', 'acl_changed'))
 UNION
-SELECT folder_id, guid FROM nodes WHERE observed;
-CREATE OR REPLACE TEMP TABLE frontier AS SELECT * FROM below
+SELECT folder_id, guid FROM nodes WHERE observed

@@ -1,7 +1,14 @@
--- One level further down from the folders that change.
-CREATE OR REPLACE TEMP TABLE frontier AS
-SELECT f.folder_id, f.guid
-FROM {folders} f
-SEMI JOIN frontier p ON p.folder_id = f.folder_id AND p.guid = f.parent_guid
-ANTI JOIN below b ON b.folder_id = f.folder_id AND b.guid = f.guid;
-INSERT INTO below SELECT * FROM frontier
+-- All that lies below the folders that change.
+INSERT INTO below
+WITH RECURSIVE links AS MATERIALIZED (
+    SELECT folder_id, guid, parent_guid FROM {folders} WHERE parent_guid IS NOT NULL
+),
+downward AS (
+    SELECT folder_id, guid FROM below
+    UNION
+    SELECT l.folder_id, l.guid
+    FROM downward d
+    JOIN links l ON l.folder_id = d.folder_id AND l.parent_guid = d.guid
+)
+FROM downward d
+ANTI JOIN below b ON b.folder_id = d.folder_id AND b.guid = d.guid

@@ -48,9 +48,9 @@ SELECT
     CASE
         WHEN is_folder THEN NULL
         WHEN op IN ('created', 'restored') THEN size
-        WHEN op = 'deleted' THEN -old_size
+        WHEN op = 'deleted' THEN try_cast(-old_size::HUGEINT AS BIGINT)
         WHEN deleted THEN 0
-        ELSE size - coalesce(old_size, 0)
+        ELSE try_cast(size::HUGEINT - coalesce(old_size, 0) AS BIGINT)
     END AS size_delta,
     op = 'unchanged' AND NOT elsewhere
         AND gvsn IS NOT DISTINCT FROM old_gvsn

@@ -6,7 +6,7 @@ WITH stored AS (
     SEMI JOIN named ON named.folder_id = o.folder_id AND named.guid = o.guid
 )
 SELECT
-    rid, folder_id, guid, pos, first_seen_at, type, deleted, name, parent_guid, id, size, file_timestamp,
+    rid, folder_id, guid, pos, first_seen_at, type, deleted, name, {parent} AS parent_guid, id, size, file_timestamp,
     portal_modified_date AS modified, acl, gvsn,
     try_cast(split_part(gvsn, ':', -1) AS BIGINT) AS version,
     left(gvsn, length(gvsn) - length(split_part(gvsn, ':', -1))) AS replica

@@ -1,23 +1,25 @@
--- An object and all above it as they are now, from the top down. Where several feeds know it, the latest counts.
-WITH RECURSIVE directories AS MATERIALIZED (
-    SELECT * FROM objects WHERE folder_id = $folder_id AND type <> 'file'
+-- An object and all above it as they are now, in no order: a loop is gone round once. Where several feeds know it, the latest
+-- counts.
+WITH RECURSIVE known AS MATERIALIZED (
+    SELECT * REPLACE ({parent} AS parent_guid)
+    FROM objects
+    WHERE folder_id = $folder_id AND (type <> 'file' OR guid = $guid)
 ),
 up AS (
     (
-        SELECT *, 0 AS level
-        FROM objects
-        WHERE folder_id = $folder_id AND guid = $guid
+        SELECT feed, guid, parent_guid
+        FROM known
+        WHERE guid = $guid
         ORDER BY portal_modified_date DESC NULLS LAST, feed
         LIMIT 1
     )
-    UNION ALL
-    SELECT d.*, up.level + 1
+    UNION
+    SELECT k.feed, k.guid, k.parent_guid
     FROM up
-    JOIN directories d ON d.feed = up.feed AND d.guid = up.parent_guid
-    WHERE up.level < 1000
+    JOIN known k ON k.feed = up.feed AND k.guid = up.parent_guid AND k.type <> 'file'
 )
 SELECT
-    type, guid, deleted, name, folder_id, parent_guid, id, size,
+    type, guid, deleted, name, folder_id, parent_guid, id, size, 
     strftime(file_timestamp, '%Y-%m-%dT%H:%M:%S.%fZ'), strftime(portal_modified_date, '%Y-%m-%dT%H:%M:%S.%fZ'), acl
-FROM up
-ORDER BY level DESC
+FROM known
+SEMI JOIN up ON up.feed = known.feed AND up.guid = known.guid

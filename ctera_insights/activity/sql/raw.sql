@@ -14,7 +14,7 @@ FROM (
         coalesce(deleted, false) AS deleted,
         name,
         coalesce(folder_id, -1) AS folder_id,
-        parent_guid,
+        {parent} AS parent_guid,
         id,
         size,
         file_timestamp,

@@ -31,7 +31,7 @@ SELECT
     false AS elsewhere,
     false AS acl_changed,
     if(coalesce(f.gone_pos > o.pos, false), 'unchanged', 'deleted') AS op,
-    if(coalesce(o.type, 'file') <> 'file', NULL, -o.size) AS size_delta,
+    if(coalesce(o.type, 'file') <> 'file', NULL, try_cast(-o.size::HUGEINT AS BIGINT)) AS size_delta,
     false AS repeated,
     true AS vanished
 FROM {objects} o

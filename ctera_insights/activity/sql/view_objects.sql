@@ -6,8 +6,8 @@ SELECT
     f.cloud_folder,
     CASE
         WHEN o.directory = o.guid THEN f.path
-        WHEN f.path IS NULL THEN '?/' || coalesce(o.directory || '/', '') || replace(coalesce(o.name, '?'), {replace_slash})
-        ELSE f.path || '/' || replace(coalesce(o.name, '?'), {replace_slash})
+        WHEN f.path IS NULL THEN '?/' || coalesce(o.directory || '/', '') || {name}
+        ELSE f.path || '/' || {name}
     END AS path,
     o.name,
     o.extension,
