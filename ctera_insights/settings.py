@@ -1,11 +1,15 @@
 """Where a setting comes from: argument > environment > ``.env`` file; and a type that does not tell a secret.
 
 A variable ``CTERA_INSIGHTS_X`` may be given as ``CTERA_INSIGHTS_X_FILE`` instead: the path of a file that
-holds the value, as container and service managers hand over secrets.
+holds the value, as container and service managers hand over secrets. A variable that is empty counts as not
+given. Files are UTF-8, or UTF-16 as Windows writes it; a mark at the beginning and line ends at the end are
+no part of a value.
 """
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 from pathlib import Path
 from typing import Final, final
@@ -14,6 +18,16 @@ from ctera_insights.errors import UsageError
 
 PREFIX: Final = "CTERA_INSIGHTS_"
 KEYRING_SERVICE: Final = "ctera-insights"
+
+_LARGEST: Final = 2**20
+"""Bytes of a file of settings; what is larger was named by mistake."""
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like UTF-16's
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 @final
@@ -58,17 +72,31 @@ def setting(name: str, argument: str | None = None) -> str | None:
     """Look up one setting by its lower-case name, e.g. ``"portal"`` for ``CTERA_INSIGHTS_PORTAL``.
 
     Raises:
-        UsageError: a ``_FILE`` variable names a file that cannot be read.
+        UsageError: ``.env``, or the file that a ``_FILE`` variable names, cannot be read or holds no text.
     """
     if argument is not None:
         return argument
     variable = PREFIX + name.upper()
     for source in (os.environ, _dotenv()):
-        if (value := source.get(variable)) is not None:
+        if value := source.get(variable, "").rstrip("\r\n"):
             return value
         if path := source.get(f"{variable}_FILE"):
-            return _read(f"{variable}_FILE", path)
+            return _value_in(path, f"{variable}_FILE")
     return None
+
+
+def mebibytes(name: str, default: int) -> int:
+    """A size in bytes, from a setting in MiB.
+
+    Raises:
+        UsageError: the setting is no whole number, or no size of use.
+    """
+    text = setting(name)
+    if text is None:
+        return default * 2**20
+    if not (text.isascii() and text.isdecimal() and len(text) < 8 and 1 <= int(text) <= 2**20):
+        raise UsageError(f"{PREFIX}{name.upper()} is {text[:40]!r}: a whole number of MiB, at least 1.")
+    return int(text) * 2**20
 
 
 def password(user: str, *, url: str, ask: bool = False) -> Secret:
@@ -106,15 +134,38 @@ def _from_keyring(user: str, url: str) -> Secret | None:
 
 def _dotenv() -> dict[str, str]:
     path = Path(".env")
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return {}
+    except OSError:  # where not even this can be asked, there is none for us
         return {}
     from dotenv import dotenv_values
 
-    return {key: value for key, value in dotenv_values(path).items() if value is not None}
+    text = _text_in(path, f"The file {str(path)!r}")
+    return {key: value for key, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
 
 
-def _read(variable: str, path: str) -> str:
+def _value_in(path: str, variable: str) -> str:
+    subject = f"{variable} names {path!r}, which"
+    value = _text_in(Path(path), subject).rstrip("\r\n")
+    if not value:
+        raise UsageError(f"{subject} is empty. Write the value into it.")
+    return value
+
+
+def _text_in(path: Path, subject: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
     except OSError as error:
-        raise UsageError(f"{variable} names {path!r}, which cannot be read: {error.strerror}.") from None
+        raise UsageError(f"{subject} cannot be read: {error.strerror}.") from None
+    if len(data) > _LARGEST:
+        raise UsageError(f"{subject} is larger than {_LARGEST:,} bytes: that is no setting.")
+    encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UsageError(f"{subject} is not text in UTF-8. Save it as UTF-8.")
+    return text

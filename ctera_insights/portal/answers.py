@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from yarl import URL
 
-from ctera_insights.errors import PortalBusy, PortalRefused, SessionLost, UnreadableAnswer
+from ctera_insights.errors import PortalAway, PortalBusy, PortalRefused, SessionLost, UnreadableAnswer
 from ctera_insights.portal import xml
+from ctera_insights.portal.scan import in_utf8
 
 if TYPE_CHECKING:
     from ctera_insights.portal.transport import Answer
 
 _PASSING: Final = frozenset({408, 425, 429})
+_TOO_LARGE: Final = frozenset({413, 414})
+_MAINTENANCE: Final = re.compile(
+    r"/[^/]*(maint|sorry|outage|unavailable|upgrad|offline|50[\dx])[^/]*/?$", re.IGNORECASE
+)
 _TEXT_LIMIT: Final = 500
 _TITLE: Final = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
@@ -27,26 +32,66 @@ class LoginPage(UnreadableAnswer):
 def require_success(answer: Answer) -> None:
     """Return when the status is 2xx, else raise what it means.
 
+    Whether an error passes is told by whose words it comes in. The Portal's own refusals are final. Anything
+    else (HTML, nothing, JSON of another make) comes from a gateway, or from a server that is about to become
+    the Portal, as during an upgrade: that passes.
+
     Raises:
-        SessionLost: 401, or a redirect to anywhere but the same path.
+        SessionLost: 401, 431, or a redirect to anywhere but the same path.
         PortalBusy: 408, 425, 429, 5xx.
-        PortalRefused: any other status.
+        PortalAway: any other status, in words not the Portal's; a redirect to a page about maintenance.
+        PortalRefused: any other status, in the Portal's own words, and 413 and 414 in anybody's.
     """
     status = answer.status
     if 200 <= status < 300:
         return
-    if 300 <= status < 400 and status != HTTPStatus.NOT_MODIFIED:
-        raise _redirected(answer)
     message = server_message(answer.body)
-    text = f"The Portal answered {_name(status)} to {answer.what}" + (f": {message}" if message else ".")
+    if 300 <= status < 400 and status != HTTPStatus.NOT_MODIFIED:
+        raise _redirected(answer, message)
+    said = f": {message}" if message else "."
+    text = f"The Portal answered {_name(status)} to {answer.what}{said}"
     if status == HTTPStatus.UNAUTHORIZED:
         raise SessionLost(text)
+    if status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE or "cookie too large" in message.lower():
+        raise SessionLost(f"{text} The session's cookies have grown too large.")
+    kind: type[PortalBusy | PortalRefused] = PortalRefused
     if status >= 500 or status in _PASSING:
-        raise PortalBusy(text, status=status, message=message, retry_after_s=answer.retry_after_s)
-    raise PortalRefused(text, status=status, message=message, retry_after_s=answer.retry_after_s)
+        kind = PortalBusy
+    elif status in _TOO_LARGE:
+        text += f" The question has {answer.asked_bytes:,} bytes: the limit of a gateway must be raised."
+    elif not is_portals_own(answer.body):
+        raise PortalAway(
+            f"A gateway, not the Portal, answered {_name(status)} to {answer.what}{said} The Portal may be "
+            "restarting. If it stays so, check the address.",
+            status=status,
+            message=message,
+            retry_after_s=answer.retry_after_s,
+            is_blank=not answer.body.strip() or is_html(answer.body),
+        )
+    if status == HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED:
+        text += " This network wants a sign-in of its own first, in a browser."
+    raise kind(text, status=status, message=message, retry_after_s=answer.retry_after_s)
 
 
-def _redirected(answer: Answer) -> SessionLost | PortalRefused:
+def is_portals_own(body: bytes) -> bool:
+    """Whether an error is in the Portal's own form: v1 XML, or v2 JSON with a ``msg`` or ``details``.
+
+    >>> is_portals_own(b'{"msg": "no"}'), is_portals_own(b"<html></html>"), is_portals_own(b"")
+    (True, False, False)
+    """
+    text = body.strip()
+    try:
+        if text.startswith(b"<"):
+            return xml.decode(text) is not None
+        data = json.loads(text)
+    except (UnreadableAnswer, ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and (
+        isinstance(data.get("msg"), str) or isinstance(data.get("details"), list) or "$class" in data
+    )
+
+
+def _redirected(answer: Answer, message: str) -> SessionLost | PortalRefused | PortalAway:
     asked = URL(answer.what.partition(" ")[2], encoded=True)
     if not answer.location:
         return SessionLost(
@@ -54,15 +99,22 @@ def _redirected(answer: Answer) -> SessionLost | PortalRefused:
         )
     try:
         target = asked.join(URL(answer.location))
-        # Query and user part may hold tokens of a single sign-on; they are not shown.
-        place = str(target.origin())
+        # Query, user part and path parameters may hold tokens and session ids; they are not shown.
+        place, path = str(target.origin()), target.path.partition(";")[0]
     except ValueError:
         return SessionLost(f"The Portal redirected {answer.what} to an invalid address: the session is gone.")
-    if target.path.rstrip("/") == asked.path.rstrip("/") and target.origin() != asked.origin():
+    if path.rstrip("/") == asked.path.rstrip("/") and target.origin() != asked.origin():
         return PortalRefused(
             f"The Portal redirected {answer.what} to {place}. Use that address.", status=answer.status
         )
-    return SessionLost(f"The Portal redirected {answer.what} to {place}{target.path}: the session is gone.")
+    if _MAINTENANCE.search(path):
+        return PortalAway(
+            f"Instead of an answer to {answer.what} came a redirect to {place}{path}: maintenance.",
+            status=answer.status,
+            message=message,
+            retry_after_s=answer.retry_after_s,
+        )
+    return SessionLost(f"The Portal redirected {answer.what} to {place}{path}: the session is gone.")
 
 
 def _name(status: int) -> str:
@@ -115,24 +167,25 @@ def _tidy(text: str) -> str:
     return line if len(line) <= _TEXT_LIMIT else line[:_TEXT_LIMIT] + " …"
 
 
-def json_body(answer: Answer, opening: bytes) -> bytes:
-    """The body, when it looks like a whole JSON document of the expected kind. It is not parsed here.
+def json_body(answer: Answer, opening: bytes, *, whole: bool = True) -> bytes:
+    """The body in UTF-8, when it looks like a JSON document of the expected kind. It is not parsed here.
 
     Args:
         answer: of the Portal.
         opening: ``b"{"`` or ``b"["``.
+        whole: whether it must end as it began; otherwise whoever parses it sees to that.
 
     Raises:
         LoginPage: HTML.
         UnreadableAnswer: nothing, half a document, or something else.
     """
-    body = answer.body
+    body = in_utf8(answer.body)
     first = body[:1] if body[:1] == opening else body.lstrip()[:1]
     if first == b"<":
         raise LoginPage(
             f"HTML came as the answer to {answer.what}, where JSON was due: usually a login page."
         )
-    if first == opening and body.rstrip()[-1:] == {b"{": b"}", b"[": b"]"}[opening]:
+    if first == opening and (not whole or body.rstrip()[-1:] == {b"{": b"}", b"[": b"]"}[opening]):
         return body
     shape = f"{len(body)} bytes that are no whole JSON document" if body.strip() else "Nothing"
     raise UnreadableAnswer(f"{shape} came as the answer to {answer.what}.")
@@ -175,9 +228,19 @@ def refuse_html(answer: Answer) -> None:
     Raises:
         LoginPage: HTML.
     """
-    start = answer.body.lstrip()[:9].lower()
-    if start == b"<!doctype" or start.startswith(b"<html"):
+    if is_html(answer.body):
         raise LoginPage(f"HTML came as the answer to {answer.what}, where XML was due: usually a login page.")
+
+
+def is_login_form(body: bytes) -> bool:
+    """Whether HTML asks for a password."""
+    return re.search(rb"<form|type=.?password|login", body, re.IGNORECASE) is not None
+
+
+def is_html(body: bytes) -> bool:
+    """Whether a body begins as a web page does."""
+    start = body.lstrip()[:9].lower()
+    return start == b"<!doctype" or start.startswith((b"<html", b"<head", b"<body", b"<!--"))
 
 
 def xml_object(answer: Answer) -> dict[str, xml.XMLValue]:

@@ -34,7 +34,11 @@ class _AsyncPortal:
         retries: for every request; by default :class:`RetryPolicy`, and without limit for
             ``notifications.service``, which runs until it is stopped.
         user_agent: instead of this package's.
-        on_retry: called with each passing error and the wait in seconds before the next attempt.
+        on_retry: called with each passing error and the wait in seconds before the next attempt; also, every
+            15 seconds, while an answer is slow, with the seconds after which it is given up.
+        page_limit_bytes: the largest page that is read, unpacked; by default what
+            ``CTERA_INSIGHTS_PAGE_LIMIT_MIB`` says, else 256 MiB. A larger one is asked for again with half as
+            many entries, down to one. Any other answer may have 8 MiB.
 
     Proxies come from ``HTTP_PROXY``, ``HTTPS_PROXY`` and ``NO_PROXY``.
 
@@ -61,13 +65,21 @@ class _AsyncPortal:
         retries: RetryPolicy | None = None,
         user_agent: str | None = None,
         on_retry: OnRetry | None = None,
+        page_limit_bytes: int | None = None,
     ) -> None:
         base = portal_url(host, port, https)
         tls = TLSOptions(verify, ca_file, client_cert)
         if not verify and base.scheme == "https":
             warn_insecure(str(base.host), stacklevel=2)
         self.url = str(base)
-        self._transport = Transport(base, tls=tls, timeouts=timeouts or Timeouts(), user_agent=user_agent)
+        self._transport = Transport(
+            base,
+            tls=tls,
+            timeouts=timeouts or Timeouts(),
+            user_agent=user_agent,
+            page_limit_bytes=page_limit_bytes,
+            tell=on_retry,
+        )
         self._session = Session(
             self._transport, self.context, retries=retries or RetryPolicy(), on_retry=on_retry
         )

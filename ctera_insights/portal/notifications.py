@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from ctera_insights.errors import (
-    AncestorsNotFound,
-    CursorRefused,
-    PortalRefused,
-    TooManyCloudFolders,
-    UnreadableAnswer,
-    UsageError,
-)
+from ctera_insights.errors import AnswerTooLarge, PortalStatusError, UnreadableAnswer, UsageError
 from ctera_insights.model import Event
 from ctera_insights.portal.answers import json_body, json_object
 from ctera_insights.portal.pages import Page, RawPage, Reject, decode_page
+from ctera_insights.portal.questions import AncestorsQuestion, FeedQuestion
+from ctera_insights.portal.reading import SMALL_ANSWER
 from ctera_insights.portal.service import PAGE_SIZE, Service
-from ctera_insights.portal.transport import Request
+from ctera_insights.portal.transport import PAGE_LIMIT, Request
+from ctera_insights.settings import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from ctera_insights.errors import InsightsError
     from ctera_insights.portal.folders import CloudFolders, FolderIds
     from ctera_insights.portal.retry import RetryPolicy
     from ctera_insights.portal.session import Session
@@ -35,8 +29,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _JSON: Final = "application/json"
-_FOLDER_LIMIT: Final = re.compile(r"size must be between (\d+) and (\d+)")
-_CURSOR_STATUSES: Final = frozenset({400, 404, 410, 422})
 _EARLY_PAUSE_S: Final = 0.1
 _EARLY_PAUSE_CAP_S: Final = 2.0
 
@@ -77,6 +69,8 @@ class Notifications:
     def __init__(self, session: Session, folders: FolderIds, *, service_retries: RetryPolicy) -> None:
         self._session = session
         self._folders = folders
+        self._verified: set[tuple[int, str]] = set()
+        self._fitting: int | None = None
         self.service = Service(self, service_retries)
 
     async def get(
@@ -136,14 +130,16 @@ class Notifications:
         if folder_id is None:
             raise UsageError(f"The object {guid!r} names no cloud folder; its ancestors cannot be asked for.")
         request = self._request("ancestors", {"folder_id": folder_id, "guid": guid})
-        try:
-            lineage = await self._session.call(request, _read_ancestors)
-        except PortalRefused as error:
-            if error.status not in _CURSOR_STATUSES:
-                raise
-            raise AncestorsNotFound(
-                f"The Portal gives no ancestors of {guid!r} in cloud folder {folder_id}. {error}"
-            ) from None
+        question = AncestorsQuestion(guid, folder_id, self._null_cursor_is_listed, self._verified)
+
+        async def attempt() -> list[Event]:
+            try:
+                return await self._session.attempt(request, _read_ancestors)
+            except PortalStatusError as error:
+                refusal = error
+            raise await question.meaning(refusal)
+
+        lineage = await self._session.retrying(attempt)
         if isinstance(descendant, Event) and all(event.guid != guid for event in lineage):
             lineage.append(descendant)  # Portals of 2024 left the object itself out
         return _root_first(lineage, guid)
@@ -159,8 +155,10 @@ class Notifications:
             PortalError: the Portal, or the way to it.
         """
 
-        def read(answer: Answer) -> RawPage:
-            return RawPage.read(json_body(answer, b"{"))
+        async def read(answer: Answer) -> RawPage:
+            body = self._fits(json_body(answer, b"{", whole=False))
+            page = RawPage.read_sound(body)
+            return page if page is not None else await asyncio.to_thread(RawPage.read, body)
 
         return await self._list(cursor, folder_ids, max_results, read)
 
@@ -175,7 +173,7 @@ class Notifications:
         """As :meth:`list_raw`, decoded off the event loop; one that cannot be decoded is asked for again."""
 
         async def read(answer: Answer) -> EventPage:
-            return await asyncio.to_thread(_decode, json_body(answer, b"{"))
+            return await asyncio.to_thread(_decode, self._fits(json_body(answer, b"{", whole=False)))
 
         return await self._list(cursor, folder_ids, max_results, read, retries=retries)
 
@@ -234,8 +232,32 @@ class Notifications:
     ) -> T:
         if isinstance(max_results, bool) or not isinstance(max_results, int) or max_results < 1:
             raise UsageError(f"max_results={max_results!r}: at least 1.")
-        query = {"folder_ids": list(folder_ids), "cursor": cursor or None, "max_results": max_results}
-        return await self._feed(self._request("list", query), cursor, folder_ids, read, retries=retries)
+        while True:
+            size = min(max_results, self._fitting or max_results)
+            request = self._list_request(cursor, folder_ids, size)
+            try:
+                return await self._feed(request, cursor, folder_ids, read, retries=retries)
+            except AnswerTooLarge as error:
+                too_large = error
+            if size == 1:
+                raise AnswerTooLarge(
+                    f"{too_large} It was to hold one entry; something is odd at the Portal. If the page "
+                    f"is sound and there is memory for several times its size, set {PAGE_LIMIT} to more MiB."
+                )
+            self._fitting = size // 2
+            less = f"{too_large} Asking for {self._fitting} entries instead of {size}."
+            self._session.tell(AnswerTooLarge(less))
+
+    def _fits(self, body: bytes) -> bytes:
+        """After a page that had to be made smaller, and one that is small: ask for more again."""
+        if self._fitting is not None and len(body) < self._session.transport.page_limit_bytes // 8:
+            self._fitting = self._fitting * 2 if self._fitting < PAGE_SIZE else None
+        return body
+
+    def _list_request(self, cursor: str | None, folder_ids: Sequence[int], size: int) -> Request:
+        query = {"folder_ids": list(folder_ids), "cursor": cursor or None, "max_results": size}
+        limit = self._session.transport.page_limit_bytes
+        return self._request("list", query, limit_bytes=limit)
 
     async def _feed(
         self,
@@ -246,17 +268,43 @@ class Notifications:
         *,
         retries: RetryPolicy | None,
     ) -> T:
+        async def null_cursor_is_listed() -> None:
+            await self._null_cursor_is_listed(folder_ids)
+
+        question = FeedQuestion(cursor, folder_ids, null_cursor_is_listed)
+
+        async def attempt() -> T:
+            try:
+                return await self._session.attempt(request, read, retries=retries)
+            except PortalStatusError as error:
+                refusal = error
+            raise await question.meaning(refusal)
+
+        return await self._session.retrying(attempt, retries=retries)
+
+    async def _null_cursor_is_listed(self, folder_ids: Sequence[int]) -> None:
+        """Return when the Portal lists its first entry: it is there, and speaks for itself.
+
+        Raises:
+            PortalError: it does not.
+        """
+        request = self._list_request(None, folder_ids, 1)
         try:
-            return await self._session.call(request, read, retries=retries)
-        except PortalRefused as error:
-            refusal = _feed_refusal(error, cursor, folder_ids)
-        raise refusal
+            await self._session.attempt(request, lambda answer: RawPage.read(json_body(answer, b"{")))
+        except AnswerTooLarge:
+            return
 
     def _request(
-        self, endpoint: str, query: Mapping[str, object], read_timeout_s: float | None = None
+        self,
+        endpoint: str,
+        query: Mapping[str, object],
+        read_timeout_s: float | None = None,
+        limit_bytes: int = SMALL_ANSWER,
     ) -> Request:
         path = self._session.path(f"/v2/api/metadata/{endpoint}")
-        return Request("POST", path, json.dumps(query).encode(), _JSON, read_timeout_s)
+        cursor = query.get("cursor")
+        hidden = Secret(cursor) if isinstance(cursor, str) else None
+        return Request("POST", path, json.dumps(query).encode(), _JSON, read_timeout_s, limit_bytes, hidden)
 
 
 def _decode(body: bytes) -> EventPage:
@@ -291,23 +339,3 @@ def _root_first(lineage: list[Event], guid: str) -> list[Event]:
         chain.append(step)
         step = by_guid.pop(step.parent_guid or "", None)
     return lineage if by_guid else chain[::-1]
-
-
-def _feed_refusal(error: PortalRefused, cursor: str | None, folder_ids: Sequence[int]) -> InsightsError:
-    """What a refused ``list`` or ``longpoll`` means: too many folders, the cursor, or what it says."""
-    if error.status not in _CURSOR_STATUSES:
-        return error
-    if limit := _FOLDER_LIMIT.search(error.message):
-        asked = f"{len(folder_ids)} were asked for" if folder_ids else "the session sees more"
-        return TooManyCloudFolders(
-            f"The Portal lists {limit[1]} to {limit[2]} cloud folders in one feed; {asked}. "
-            f"Split them into several feeds. It said: {error.message}"
-        )
-    if cursor or "cursor" in error.message.lower():
-        return CursorRefused(
-            "The Portal no longer accepts the cursor: begin a new baseline (`collect --resync`, or a null "
-            f"cursor). {error}",
-            status=error.status,
-            message=error.message,
-        )
-    return error

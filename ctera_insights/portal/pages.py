@@ -1,34 +1,30 @@
 """A page of the feed, from the bytes of the wire to Arrow columns.
 
-The fast path decodes a well-formed page in one call. A page that it refuses is read again entry by entry: a
-key that this version does not know, or a value that its column cannot hold, goes to ``extra``; an entry
-without an identity is set aside as a :class:`Reject`, byte for byte. Nothing that the Portal sent is dropped.
+The fast path decodes a well-formed page in one call. A page that it refuses is read again entry by entry
+(:mod:`ctera_insights.portal.entries`), and one that is no sound JSON is first taken apart without a decoder
+(:mod:`ctera_insights.portal.scan`). A key that this version does not know, or a value that its column cannot
+hold, goes to ``extra``; what is no entry is set aside as a :class:`Reject`, byte for byte. Nothing that the
+Portal sent is dropped, and whatever one entry holds, the others are read.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import msgspec
 
 from ctera_insights.errors import UnreadableAnswer
 from ctera_insights.model import Event, wire_schema
+from ctera_insights.portal.entries import TIMES, Entry, NotEmpty, extra_text, flag, read_entry, read_value
+from ctera_insights.portal.scan import Piece, in_utf8, outline
+from ctera_insights.portal.standstill import content_key, key_of
+from ctera_insights.values import EARLIEST_US, LATEST_US, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from datetime import datetime
 
     import pyarrow as pa
-
-TIMES: Final = frozenset({"file_timestamp", "portal_modified_date"})
-_INT64: Final = range(-(2**63), 2**63)
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-
-_NotEmpty = Annotated[str, msgspec.Meta(min_length=1)]
-_Int64 = Annotated[int, msgspec.Meta(ge=_INT64.start, le=_INT64.stop - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +36,10 @@ class Reject:
     raw: bytes
 
 
-class _Entry(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
-    """Fields in the order of the wire, which is how the decoder looks for the next one."""
-
-    type: str | None = None
-    guid: _NotEmpty
-    folder_id: _Int64 | None = None
-    deleted: bool | None = None
-    name: str | None = None
-    file_timestamp: str | None = None
-    portal_modified_date: str | None = None
-    virtual_portal_id: str | None = None
-    size: _Int64 | None = None
-    id: _Int64 | None = None
-    acl: str | None = None
-    gvsn: str | None = None
-    parent_guid: str | None = None
-
-
 class _WellFormed(msgspec.Struct, gc=False):
     has_more: bool
-    cursor: _NotEmpty
-    entries: list[_Entry]
+    cursor: NotEmpty
+    entries: list[Entry]
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -79,6 +57,8 @@ class _AnyPage(msgspec.Struct, gc=False):
 _well_formed: Final = msgspec.json.Decoder(_WellFormed)
 _head: Final = msgspec.json.Decoder(_Head)
 _any_page: Final = msgspec.json.Decoder(_AnyPage)
+_REFUSED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""How the decoder says that a page is not what it looks for."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -94,7 +74,7 @@ class Page:
     cursor: str
     has_more: bool
     rejects: list[Reject]
-    _entries: list[_Entry]
+    _entries: list[Entry]
     _extras: dict[int, dict[str, Any]]
 
     def __len__(self) -> int:
@@ -157,7 +137,7 @@ class Page:
             if field.name != "extra"
         ]
         texts = (
-            [_extra_text(extras[row]) if row in extras else None for row in range(len(self))]
+            [extra_text(extras[row]) if row in extras else None for row in range(len(self))]
             if extras
             else None
         )
@@ -173,26 +153,44 @@ class RawPage:
     cursor: str
     has_more: bool
     empty: bool = False
+    key: str = ""
+    """Tells its entries from others, see :mod:`ctera_insights.portal.standstill`."""
 
     @classmethod
     def read(cls, body: bytes) -> Self:
         """Find cursor and ``has_more`` without reading the entries.
 
-        The text is scanned to its end all the same, so a body cut short anywhere does not pass.
+        The text is scanned to its end all the same, so a body cut short anywhere does not pass. What passes
+        can be decoded: :func:`decode_page` refuses nothing of it as a whole.
+
+        Raises:
+            UnreadableAnswer: the body is not a page.
+        """
+        page = cls.read_sound(body)
+        if page is None:
+            found = _taken_apart(body)
+            raws = [raw for raw, _ in found.pieces]
+            key = content_key(*raws[:16], *raws[-16:], size=len(raws))
+            page = cls(body, found.cursor, found.has_more, not raws, key)
+        return page
+
+    @classmethod
+    def read_sound(cls, body: bytes) -> Self | None:
+        """As :meth:`read`, and quick about it; ``None`` for what is no sound JSON, which takes longer.
 
         Raises:
             UnreadableAnswer: the body is not a page.
         """
         try:
             head = _head.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            page = _decode_leniently(body)
-            return cls(body, _cursor(page.cursor), bool(page.has_more), not page.entries)
+        except _REFUSED:
+            return None
         beginning = bytes(memoryview(head.entries)[:64])
         if not beginning.startswith(b"["):
             raise UnreadableAnswer("The Portal sent a page without a list of entries.")
         empty = not beginning[1:].strip().removesuffix(b"]")
-        return cls(body, _cursor(head.cursor), bool(head.has_more), empty)
+        key = key_of(memoryview(head.entries))
+        return cls(body, _cursor(head.cursor), _has_more(head.has_more), empty, key)
 
 
 def decode_page(body: bytes) -> Page:
@@ -203,104 +201,67 @@ def decode_page(body: bytes) -> Page:
     """
     try:
         page = _well_formed.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _REFUSED:
         return _decode_by_entry(body)
     return Page(page.cursor, page.has_more, [], page.entries, {})
 
 
 def _decode_by_entry(body: bytes) -> Page:
-    try:
-        page = _any_page.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        page = _decode_leniently(body)
-    entries: list[_Entry] = []
+    page = _in_pieces(body)
+    entries: list[Entry] = []
     extras: dict[int, dict[str, Any]] = {}
     rejects: list[Reject] = []
-    for position, raw in enumerate(page.entries):
-        entry, extra_or_reason = _read_entry(bytes(raw))
+    for position, (raw, fault) in enumerate(page.pieces):
+        entry, extra_or_reason = (None, fault) if fault else read_entry(raw)
         if entry is None:
-            rejects.append(Reject(position, str(extra_or_reason), bytes(raw)))
+            rejects.append(Reject(position, str(extra_or_reason), raw))
             continue
         if isinstance(extra_or_reason, dict) and extra_or_reason:
             extras[len(entries)] = extra_or_reason
         entries.append(entry)
-    return Page(_cursor(page.cursor), bool(page.has_more), rejects, entries, extras)
+    return Page(page.cursor, page.has_more, rejects, entries, extras)
+
+
+class _Pieces(NamedTuple):
+    cursor: str
+    has_more: bool
+    pieces: list[Piece]
+
+
+def _in_pieces(body: bytes) -> _Pieces:
+    try:
+        page = _any_page.decode(body)
+    except _REFUSED:
+        return _taken_apart(body)
+    pieces = [Piece(bytes(raw), "") for raw in page.entries]
+    return _Pieces(_cursor(page.cursor), _has_more(page.has_more), pieces)
+
+
+def _taken_apart(body: bytes) -> _Pieces:
+    found = outline(in_utf8(body), lambda raw: read_entry(raw)[0] is not None)
+    try:
+        cursor, has_more = read_value(found.cursor), read_value(found.has_more)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableAnswer(f"The Portal sent a page without a usable cursor: {error}.") from None
+    return _Pieces(_cursor(cursor), _has_more(has_more), found.pieces)
 
 
 def _cursor(value: Any) -> str:
-    if not isinstance(value, str) or not value:
+    if type(value) is not str or not value:
         raise UnreadableAnswer(f"The Portal sent a page without a usable cursor: {type(value).__name__}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UnreadableAnswer("The Portal sent a page whose cursor is not Unicode.") from None
     return value
 
 
-def _decode_leniently(body: bytes) -> _AnyPage:
-    """Read a page whose text is not valid Unicode; its entries come back re-encoded in ASCII."""
-    try:
-        data = json.loads(body.decode("utf-8", "surrogateescape"))
-        entries = [msgspec.Raw(json.dumps(entry).encode("ascii")) for entry in data["entries"]]
-        return _AnyPage(data["has_more"], data["cursor"], entries)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        head = body[:60].decode("utf-8", "replace")
-        raise UnreadableAnswer(
-            f"The Portal's answer is not a page of events: {error}; {len(body)} bytes, beginning {head!r}."
-        ) from None
-
-
-def _read_entry(raw: bytes) -> tuple[_Entry | None, dict[str, Any] | str]:
-    try:
-        data = json.loads(raw.decode("utf-8", "surrogateescape"))
-    except (ValueError, RecursionError) as error:
-        return None, f"not JSON: {error}"
-    if not isinstance(data, dict):
-        return None, f"not an object but {type(data).__name__}"
-    if (
-        isinstance(data.get("guid"), bool)
-        or not isinstance(data.get("guid"), str | int)
-        or data["guid"] == ""
-    ):
-        return None, "no guid"
-    entry = _Entry(guid="")
-    extra: dict[str, Any] = {}
-    for key, value in data.items():
-        convert = _CONVERT.get(key)
-        if convert is None:
-            extra[key] = value
-            continue
-        if value is None:
-            continue
-        converted = convert(value)
-        if converted is None or (convert is _text and isinstance(value, str) and converted != value):
-            extra[key] = value
-        if converted is not None:
-            setattr(entry, key, converted)
-    if entry.portal_modified_date is None and isinstance(extra.get("modified"), str | None):
-        entry.portal_modified_date = extra.pop("modified", None)
-    return entry, extra
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, str):
-        return _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _integer(value: Any) -> int | None:
-    if isinstance(value, str) and value.lstrip("-").isascii() and value.lstrip("-").isdecimal():
-        value = int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value in _INT64 else None
-
-
-def _boolean(value: Any) -> bool | None:
-    return {True: True, False: False, "true": True, "false": False}.get(value) if value.__hash__ else None
-
-
-_CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(_Entry.__struct_fields__, _text),
-    **dict.fromkeys(("folder_id", "id", "size"), _integer),
-    "deleted": _boolean,
-}
+def _has_more(value: Any) -> bool:
+    """The Portal's word that there is more; ``null`` is taken as no, as the long-poll knows better."""
+    more = flag(value)
+    if more is None and value is not None:
+        raise UnreadableAnswer("The Portal sent a page that does not say whether there is more.")
+    return bool(more)
 
 
 def _times(texts: list[str | None], name: str, extras: dict[int, dict[str, Any]]) -> pa.Array:
@@ -310,36 +271,18 @@ def _times(texts: list[str | None], name: str, extras: dict[int, dict[str, Any]]
 
     kind = pa.timestamp("us", "UTC")
     try:
-        return pc.cast(pa.array(texts, pa.string()), kind)
+        # Arrow takes a part of what moment() takes, and beyond the years that a column holds.
+        column = pc.cast(pa.array(texts, pa.string()), kind)
     except pa.ArrowInvalid:
-        times = []
-        for row, text in enumerate(texts):
-            time, exact = _time(text)
-            if not exact:
-                extras[row] = {**extras.get(row, {}), name: text}
-            times.append(time)
-        return pa.array(times, kind)
-
-
-def _time(text: str | None) -> tuple[datetime | None, bool]:
-    """A time in UTC (text without a zone is taken as UTC), and whether nothing of the text was lost."""
-    if text is None:
-        return None, True
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None, False
-    fraction = text.partition(".")[2].rstrip("Z").partition("+")[0].partition("-")[0]
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)
-    try:
-        return time.astimezone(UTC), not fraction[6:].strip("0")
-    except OverflowError:
-        return None, False
-
-
-def _extra_text(extra: dict[str, Any]) -> str:
-    try:
-        return msgspec.json.encode(extra).decode()
-    except (UnicodeEncodeError, msgspec.EncodeError, TypeError, OverflowError):
-        return json.dumps(extra)
+        pass
+    else:
+        ends = pc.min_max(column.cast(pa.int64())).as_py()
+        if ends["min"] is None or EARLIEST_US <= ends["min"] <= ends["max"] <= LATEST_US:
+            return column
+    times: list[datetime | None] = []
+    for row, text in enumerate(texts):
+        time, exact = moment(text) if text is not None else (None, True)
+        if not exact:
+            extras[row] = {name: text, **extras.get(row, {})}
+        times.append(time)
+    return pa.array(times, kind)

@@ -73,6 +73,11 @@ class RetryPolicy:
         """No limit in attempts or time: for what runs in the background until it is stopped."""
         return cls(attempts=None)
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether it never gives up."""
+        return self.attempts is None and self.give_up_after_s is None
+
     async def call(
         self,
         function: Callable[[], Awaitable[T]],
@@ -151,7 +156,7 @@ def retry_after_s(header: str | None) -> float | None:
         return float(text)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a number of any length may stand in it
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from ctera_insights.errors import ServiceStopped, UsageError
 from ctera_insights.portal.feed import Feed
+from ctera_insights.portal.standstill import Standstill, content_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger(__name__)
 
 PAGE_SIZE: Final = 2000
-
-_IDLE_PAUSE_S: Final = 0.1
-_IDLE_PAUSE_CAP_S: Final = 5.0
 
 
 class Service:
@@ -141,10 +139,11 @@ class Service:
         notifications, retries = self._notifications, self._retries
         ids = await notifications.folder_ids(cloudfolders, retries=retries)
         cursor = cursor or None
+        standstill = Standstill()
         more, pause_s = cursor is None, 0.0
         while True:
+            await asyncio.sleep(pause_s)
             if not more:
-                await asyncio.sleep(pause_s)
                 while not await notifications.wait_for_changes(cursor, ids, retries=retries):
                     pass
             page = await notifications.page(cursor, ids, PAGE_SIZE, retries=retries)
@@ -156,7 +155,17 @@ class Service:
                     page.rejects[0].raw[:200],
                 )
             more = page.has_more and (bool(page) or page.cursor != cursor)
-            # A Portal that announces changes and then lists none must not be asked in a tight loop.
-            pause_s = 0.0 if page else min(max(pause_s * 2, _IDLE_PAUSE_S), _IDLE_PAUSE_CAP_S)
+            # A Portal that announces changes and lists none, or the same, must not be asked in a tight loop.
+            pause_s = standstill.look(_key(page), more=page.has_more, moved=page.cursor != cursor)
+            if standstill.suspicious:
+                logger.warning("%s The next request waits %.0f s.", standstill.words, pause_s)
             cursor = page.cursor
             yield page
+
+
+def _key(page: EventPage) -> str | None:
+    if not len(page) and not page.rejects:
+        return None
+    ends = (*page.entries[:16], *page.entries[-16:])
+    texts = [repr(entry).encode("utf-8", "surrogatepass") for entry in ends]
+    return content_key(*texts, *(reject.raw for reject in page.rejects), size=len(page))

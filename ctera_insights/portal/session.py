@@ -6,12 +6,14 @@ import asyncio
 import inspect
 import logging
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 from urllib.parse import urlencode
 
 from ctera_insights.errors import (
     InsightsError,
     LoginRefused,
+    PortalAway,
     PortalRefused,
     SessionLost,
     UsageError,
@@ -19,6 +21,8 @@ from ctera_insights.errors import (
 from ctera_insights.portal import xml
 from ctera_insights.portal.answers import (
     LoginPage,
+    is_login_form,
+    is_portals_own,
     refuse_html,
     require_success,
     server_message,
@@ -26,6 +30,7 @@ from ctera_insights.portal.answers import (
     xml_value,
 )
 from ctera_insights.portal.transport import Answer, Request, Transport
+from ctera_insights.portal.vain import VainLogins
 from ctera_insights.settings import Secret
 
 if TYPE_CHECKING:
@@ -82,6 +87,8 @@ class Session:
         self._generation = 0
         self._signing_in = asyncio.Lock()
         self._refused: LoginRefused | None = None
+        self._vain = VainLogins()
+        self._gated = False
 
     def path(self, path: str) -> str:
         """A path below this session's context."""
@@ -99,8 +106,9 @@ class Session:
         async with self._signing_in:
             self._user, self._password = user, password
             self._browsed, self._refused, self.info = None, None, None
+            self._vain, self._gated = VainLogins(), False
             try:
-                self._begin(await self._retrying(self._sign_in))
+                self._begin(await self.retrying(self._sign_in))
             except BaseException:
                 self._password = None
                 raise
@@ -146,19 +154,31 @@ class Session:
             retries: instead of the client's policy.
             final: transient errors that are not tried again.
         """
-        return await self._retrying(lambda: self._attempt(request, read), retries=retries, final=final)
+        return await self.retrying(
+            lambda: self.attempt(request, read, retries=retries), retries=retries, final=final
+        )
 
-    async def _retrying(
+    async def retrying(
         self,
         attempt: Callable[[], Awaitable[T]],
         *,
         retries: RetryPolicy | None = None,
         final: type[InsightsError] | tuple[type[InsightsError], ...] = (),
     ) -> T:
+        """Make attempts until one succeeds, or fails for good."""
         return await (retries or self.retries).call(attempt, on_retry=self.on_retry, final=final)
 
-    async def _attempt(self, request: Request, read: Callable[[Answer], T | Awaitable[T]]) -> T:
-        """One request; when the session is gone: one login, and the request once more."""
+    async def attempt(
+        self,
+        request: Request,
+        read: Callable[[Answer], T | Awaitable[T]],
+        *,
+        retries: RetryPolicy | None = None,
+    ) -> T:
+        """One request; when the session is gone: one login, and the request once more.
+
+        ``retries`` is the policy that this is an attempt of. It decides how long logins in vain are borne.
+        """
         if self._password is None:
             raise UsageError("Not logged in: call login() first.")
         generation = self._generation
@@ -166,12 +186,13 @@ class Session:
             return await self._ask(request, read)
         except (SessionLost, LoginPage) as error:
             reason = str(error)
-        await self._renew(generation, reason)
+        await self._renew(generation, reason, request.path)
         try:
             return await self._ask(request, read)
-        except SessionLost as error:
-            reason = str(error)
-        raise SessionLost(f"The Portal refuses the session again right after a new login. {reason}")
+        except (SessionLost, LoginPage) as error:
+            refused = error
+        endless = (retries or self.retries).is_endless
+        raise self._vain.one_more(request.path, refused, self._user, endless=endless)
 
     async def _ask(self, request: Request, read: Callable[[Answer], T | Awaitable[T]]) -> T:
         generation = self._generation
@@ -181,6 +202,7 @@ class Session:
         value = await result if inspect.isawaitable(result) else result
         if generation == self._generation:
             self._keep(answer)
+        self._vain.over(request.path)
         return cast("T", value)
 
     def _keep(self, answer: Answer) -> None:
@@ -190,19 +212,53 @@ class Session:
             else:
                 self._cookies[name] = value
 
-    async def _renew(self, generation: int, reason: str) -> None:
+    async def _renew(self, generation: int, reason: str, path: str) -> None:
         """Log in again, unless another request did so since ``generation``."""
         async with self._signing_in:
             if self._refused is not None:
                 raise LoginRefused(str(self._refused))
             if generation != self._generation:
                 return
+            if pause_s := self._vain.pause_s(path):
+                await self._pause(pause_s, reason)
             logger.info("%s Logging in again.", reason)
+            if self._gated:  # until the way is clear, the password is not sent where it was refused
+                await self._knock()
             cookies = await self._sign_in(again=True)
             if self._browsed is not None:
                 # Without this the new session would look at another tenant, and the feed change its scope.
                 require_success(await self.transport.exchange(self._tenant_switch(self._browsed), cookies))
             self._begin(cookies)
+
+    async def _pause(self, wait_s: float, reason: str) -> None:
+        self.tell(SessionLost(f"{reason} Logging in again in {wait_s:.0f} s."), wait_s)
+        await asyncio.sleep(wait_s)
+
+    def tell(self, trouble: InsightsError, wait_s: float = 0.0) -> None:
+        """Say what is amiss and will be tried in another way after a wait, in seconds."""
+        logger.warning("%s", trouble)
+        if self.on_retry is not None:
+            self.on_retry(trouble, wait_s)
+
+    async def _knock(self) -> None:
+        """Ask without a session, which a Portal answers with its login page or in its own words.
+
+        Raises:
+            PortalAway: something else answers.
+            PortalError: nothing does.
+        """
+        answer = await self.transport.exchange(Request("GET", self.path("/api/currentSession")), {})
+        try:
+            require_success(answer)
+            refuse_html(answer)
+        except LoginPage as error:
+            if not is_login_form(answer.body):
+                raise PortalAway(str(error), status=answer.status) from None
+        except SessionLost as error:
+            if answer.status == HTTPStatus.UNAUTHORIZED and not is_portals_own(answer.body):
+                raise PortalAway(str(error), status=answer.status) from None
+        except PortalRefused:
+            return
 
     def _begin(self, cookies: dict[str, Secret]) -> None:
         self._cookies = cookies
@@ -218,20 +274,38 @@ class Session:
                 errors="surrogateescape",  # undecodable bytes of an environment variable stay what they were
             )
         )
-        answer = await self.transport.exchange(Request("POST", self.path("/api/login"), form, _FORM), {})
-        if answer.status in (401, 403):
+        request = Request("POST", self.path("/api/login"), form, _FORM, hidden=self._password)
+        answer = await self.transport.exchange(request, {})
+        if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            if again and not is_portals_own(answer.body):
+                # Credentials that worked before: it may be a gateway's page. The Portal itself would answer.
+                self._gated = True
+                await self._knock()
             said = server_message(answer.body)
             self._refused = LoginRefused(
                 f"{self.transport.base} refused the login of {self._user!r}" + (f": {said}" if said else ".")
             )
             raise self._refused
+        cookies = {name: value for name, value in answer.cookies.items() if value is not None}
         try:
             require_success(answer)
-        except SessionLost as error:
-            if not answer.cookies:
-                # Credentials that worked before: the Portal is unwell. Nothing speaks for new ones.
-                raise (SessionLost if again else LoginRefused)(f"The login got no session. {error}") from None
-        return {name: value for name, value in answer.cookies.items() if value is not None}
+            if not cookies:
+                refuse_html(answer)
+        except (SessionLost, LoginPage) as error:
+            if not cookies:
+                raise self._no_session(error, answer, again=again) from None
+        self._gated = False
+        return cookies
+
+    def _no_session(self, error: SessionLost | LoginPage, answer: Answer, *, again: bool) -> InsightsError:
+        """A page came instead of a session: the error to raise."""
+        text = f"The login got no session. {error}"
+        if isinstance(error, LoginPage) and not is_login_form(answer.body):
+            return PortalAway(
+                f"{text} It is no login page: the Portal may be in maintenance.", status=answer.status
+            )
+        # Credentials that worked before: the Portal is unwell. Nothing speaks for new ones.
+        return SessionLost(text) if again else LoginRefused(text)
 
     async def _look(self) -> PortalSession:
         """The session as the Portal describes it; it may leave out anything."""
@@ -245,13 +319,13 @@ class Session:
             version=await self._get_text("/api/version"),
         )
 
-    async def _get(self, path: str, read: Callable[[Answer], T]) -> T:
-        return await self.call(Request("GET", self.path(path)), read, final=SessionLost)
+    async def _get(self, path: str, read: Callable[[Answer], T], *final: type[InsightsError]) -> T:
+        return await self.call(Request("GET", self.path(path)), read, final=(SessionLost, *final))
 
     async def _get_text(self, path: str) -> str | None:
         try:
-            return _text(await self._get(path, xml_value))
-        except PortalRefused as error:
+            return _text(await self._get(path, xml_value, PortalAway))
+        except (PortalRefused, PortalAway) as error:
             logger.debug("%s", error)  # not every role may ask this
             return None
 

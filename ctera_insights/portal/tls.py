@@ -66,6 +66,9 @@ class TLSOptions:
 
     def _trusting(self) -> ssl.SSLContext:
         if self.ca_file is None:
+            named = os.environ.get("SSL_CERT_FILE")
+            if named and not os.access(named, os.R_OK):  # OpenSSL would trust nobody, without a word
+                raise UsageError(f"SSL_CERT_FILE names {named!r}, which cannot be read.")
             return ssl.create_default_context()
         path = Path(self.ca_file)
         try:
@@ -104,7 +107,7 @@ def warn_insecure(host: str, *, stacklevel: int) -> None:
     _warned.add(host)
     text = (
         f"The certificate of {host} is not checked: anyone in between can read the password and the data. "
-        "Give ca_file instead of verify=False."
+        "Give ca_file (--ca-file) instead of verify=False (--insecure)."
     )
     logger.warning(text)
     warnings.warn(text, InsecureTLSWarning, stacklevel=stacklevel + 1)

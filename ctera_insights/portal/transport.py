@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import math
-import ssl
+from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
 
 import ctera_insights
-from ctera_insights.errors import (
-    PortalError,
-    PortalRefused,
-    PortalTimeout,
-    PortalUnreachable,
-    TLSFailed,
-    UnreadableAnswer,
-    UsageError,
-)
+from ctera_insights.errors import InsightsError, UsageError
+from ctera_insights.portal.cookies import cookies as cookies_of
+from ctera_insights.portal.failures import PROXY_WANTS_LOGIN, failure, refused_by_proxy
+from ctera_insights.portal.proxy import environment_proxy
+from ctera_insights.portal.reading import SMALL_ANSWER, Watch, read_answer, read_error_page
+from ctera_insights.portal.redact import Redactor
 from ctera_insights.portal.retry import retry_after_s
-from ctera_insights.settings import Secret
+from ctera_insights.portal.unpack import ACCEPTED
+from ctera_insights.settings import Secret, mebibytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import ssl
 
+    from ctera_insights.portal.reading import Tell
     from ctera_insights.portal.tls import TLSOptions
 
-_PROXY_WANTS_LOGIN: Final = 407
+PAGE_LIMIT_MIB: Final = 256
+"""How large a page of the feed may be, unpacked, unless told otherwise."""
+PAGE_LIMIT: Final = "CTERA_INSIGHTS_PAGE_LIMIT_MIB"
+"""The variable that tells otherwise."""
+LONGEST_HEADER: Final = 2**18
+"""Bytes of one header: gateways add policies of tens of kilobytes."""
 USER_AGENT: Final = f"ctera-insights/{ctera_insights.__version__} aiohttp/{aiohttp.__version__}"
 
 
@@ -73,6 +76,8 @@ class Request:
         body: the body; a :class:`Secret` where it holds a password.
         content_type: of the body.
         read_timeout_s: seconds to wait for the answer, instead of :attr:`Timeouts.read_s`.
+        limit_bytes: the largest answer that is read, unpacked.
+        hidden: what no message may repeat, should the answer echo it.
     """
 
     method: str
@@ -80,11 +85,13 @@ class Request:
     body: bytes | Secret | None = None
     content_type: str | None = None
     read_timeout_s: float | None = None
+    limit_bytes: int = SMALL_ANSWER
+    hidden: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, whatever the status."""
+    """What came back, whatever the status. Of an error, secrets that it echoes are masked."""
 
     what: str
     """Method and address asked, for messages."""
@@ -94,38 +101,62 @@ class Answer:
     retry_after_s: float | None
     cookies: dict[str, Secret | None] = field(repr=False)
     """Cookies that the answer sets, or (``None``) takes away."""
+    asked_bytes: int = 0
+    """Size of the request's body."""
 
 
 class Transport:
     """HTTP to one Portal over kept-alive connections; it knows nothing of sessions."""
 
-    def __init__(self, base: URL, *, tls: TLSOptions, timeouts: Timeouts, user_agent: str | None) -> None:
+    def __init__(
+        self,
+        base: URL,
+        *,
+        tls: TLSOptions,
+        timeouts: Timeouts,
+        user_agent: str | None,
+        page_limit_bytes: int | None = None,
+        tell: Tell | None = None,
+    ) -> None:
+        if page_limit_bytes is not None and page_limit_bytes < 1:
+            raise UsageError(f"page_limit_bytes={page_limit_bytes!r}: at least 1.")
         self.base = base
         self.timeouts = timeouts
+        self.page_limit_bytes = page_limit_bytes or PAGE_LIMIT_MIB * 2**20
+        self._page_limit_is_given = page_limit_bytes is not None
         self._tls = tls
         self._user_agent = user_agent or USER_AGENT
+        self._tell = tell or (lambda _error, _wait_s: None)
         self._http: aiohttp.ClientSession | None = None
         self._proxy: Secret | None = None
+        self._spoke_tls = False
         self._opening = asyncio.Lock()
 
     async def open(self) -> None:
         """Make ready; nothing is sent yet.
 
         Raises:
-            UsageError: a certificate file cannot be used.
+            UsageError: a certificate file, the environment's proxy, or its limit of a page cannot be used.
         """
         async with self._opening:
             if self._http is not None:
                 return
-            context: ssl.SSLContext | bool = True
-            if self.base.scheme == "https":
-                context = await asyncio.to_thread(self._tls.context)
+            self._proxy = environment_proxy(self.base)
+            context = await asyncio.to_thread(self._prepare)
             self._http = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=context),
                 cookie_jar=aiohttp.DummyCookieJar(),  # the session keeps its cookies itself, see session.py
-                headers={"User-Agent": self._user_agent},
+                headers={"User-Agent": self._user_agent, "Accept-Encoding": ACCEPTED},
+                auto_decompress=False,  # see unpack.py
+                max_line_size=LONGEST_HEADER,
+                max_field_size=LONGEST_HEADER,
             )
-            self._proxy = environment_proxy(self.base)
+
+    def _prepare(self) -> ssl.SSLContext | bool:
+        """What reads files."""
+        if not self._page_limit_is_given:
+            self.page_limit_bytes = mebibytes("page_limit_mib", PAGE_LIMIT_MIB)
+        return self._tls.context() if self.base.scheme == "https" else True
 
     async def close(self) -> None:
         """Close all connections; a request under way fails."""
@@ -146,38 +177,70 @@ class Transport:
         try:
             answer = await self._send(self._http, request, cookies, what)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            failure = _failure(error, what, self.base)
+            failed: InsightsError = failure(error, what, self.base, spoke_tls=self._spoke_tls)
+        except InsightsError as error:
+            failed = error.with_traceback(None)
         else:
-            if answer.status != _PROXY_WANTS_LOGIN:
+            if answer.status != PROXY_WANTS_LOGIN:
+                self._spoke_tls = self.base.scheme == "https"
                 return answer
-            failure = _refused_by_proxy(_PROXY_WANTS_LOGIN, "Proxy Authentication Required", self.base)
+            failed = refused_by_proxy(answer.status, "Proxy Authentication Required", self.base)
         # Raised out here, without the original as context: its frames hold cookies and passwords.
-        raise failure
+        self._redactor(request, cookies).error(failed)
+        raise failed
 
     async def _send(
         self, http: aiohttp.ClientSession, request: Request, cookies: dict[str, Secret], what: str
     ) -> Answer:
         body = request.body
-        async with http.request(
-            request.method,
-            URL(f"{self.base}{request.path}", encoded=True),
-            data=body.reveal().encode() if isinstance(body, Secret) else body,
-            headers=_headers(request, cookies),
-            allow_redirects=False,
-            proxy=self._proxy.reveal() if self._proxy else None,
-            timeout=self._limits(request.read_timeout_s),
-        ) as response:
+        async with (
+            self._watch(request, what) as watch,
+            http.request(
+                request.method,
+                URL(f"{self.base}{request.path}", encoded=True),
+                data=body.reveal().encode() if isinstance(body, Secret) else body,
+                headers=_headers(request, cookies),
+                allow_redirects=False,
+                proxy=self._proxy.reveal() if self._proxy else None,
+                timeout=self._limits(request.read_timeout_s),
+            ) as response,
+        ):
+            location = response.headers.get("Location")
+            set_cookies = cookies_of(response.headers.getall("Set-Cookie", []))
+            if 200 <= response.status < 300:
+                content = await read_answer(response, what, request.limit_bytes, watch)
+            else:
+                redactor = self._redactor(request, cookies, set_cookies)
+                content = redactor.data(await read_error_page(response, what, watch))
+                location = redactor.text(location) if location else location
             return Answer(
                 what,
                 response.status,
-                await response.read(),
-                response.headers.get("Location"),
+                content,
+                location,
                 retry_after_s(response.headers.get("Retry-After")),
-                {
-                    name: None if _expired(morsel["max-age"]) else Secret(morsel.coded_value)
-                    for name, morsel in response.cookies.items()
-                },
+                set_cookies,
+                len(body) if isinstance(body, bytes) else 0,
             )
+
+    def _watch(self, request: Request, what: str) -> Watch:
+        limits = self.timeouts
+        if request.read_timeout_s is not None:  # its time is up before this watch would act
+            return Watch(what, head_s=math.inf, window_s=limits.read_s, tell=None)
+        return Watch(
+            what, head_s=2 * (limits.connect_s + limits.read_s), window_s=limits.read_s, tell=self._tell
+        )
+
+    def _redactor(
+        self,
+        request: Request,
+        cookies: dict[str, Secret],
+        set_cookies: dict[str, Secret | None] | None = None,
+    ) -> Redactor:
+        secrets = [*cookies.values(), *(set_cookies or {}).values(), request.hidden, *_parts_of(self._proxy)]
+        if isinstance(request.body, Secret):
+            secrets.append(request.body)
+        return Redactor(secret for secret in secrets if secret is not None)
 
     def _limits(self, read_timeout_s: float | None) -> aiohttp.ClientTimeout:
         limits = self.timeouts
@@ -190,15 +253,6 @@ class Transport:
         )
 
 
-def environment_proxy(url: URL) -> Secret | None:
-    """The proxy that ``HTTP_PROXY``, ``HTTPS_PROXY`` and ``NO_PROXY`` (or the system) name for an address.
-
-    aiohttp's own ``trust_env`` would do so too, but also send passwords of ``~/.netrc`` along.
-    """
-    proxy = getproxies().get(url.scheme)
-    return None if not proxy or proxy_bypass(url.host or "") else Secret(proxy)
-
-
 def _headers(request: Request, cookies: dict[str, Secret]) -> dict[str, str]:
     headers = {}
     if request.content_type:
@@ -208,75 +262,9 @@ def _headers(request: Request, cookies: dict[str, Secret]) -> dict[str, str]:
     return headers
 
 
-def _expired(max_age: str) -> bool:
-    return max_age.startswith("-") or max_age == "0"
-
-
-_FAILURES: Final[tuple[tuple[type[Exception], type[PortalError], str], ...]] = (
-    (aiohttp.ConnectionTimeoutError, PortalTimeout, "No connection for {what} in time."),
-    (TimeoutError, PortalTimeout, "No answer to {what} in time."),
-    (aiohttp.ClientProxyConnectionError, PortalUnreachable, "The proxy to {base} does not answer: {reason}."),
-    (aiohttp.ClientConnectorDNSError, PortalUnreachable, "{base.host!r} has no address: {reason}."),
-    (aiohttp.ClientPayloadError, PortalUnreachable, "The answer to {what} was cut off."),
-    (aiohttp.ServerDisconnectedError, PortalUnreachable, "The Portal hung up without an answer to {what}."),
-    (aiohttp.ClientResponseError, UnreadableAnswer, "The answer to {what} is not HTTP."),
-    (Exception, PortalUnreachable, "No connection for {what}: {reason}."),
-)
-"""The first line that fits says what an error means."""
-
-
-def _failure(error: Exception, what: str, base: URL) -> PortalError:
-    if (tls := _tls_error(error)) is not None:
-        return TLSFailed(_tls_text(tls, what, base))
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return _refused_by_proxy(error.status, error.message, base)
-    kind, text = next((kind, text) for fits, kind, text in _FAILURES if isinstance(error, fits))
-    return kind(text.format(what=what, base=base, reason=_reason(error)))
-
-
-def _refused_by_proxy(status: int, words: str, base: URL) -> PortalError:
-    text = f"The proxy refused the way to {base}: HTTP {status} {words}."
-    if status in (403, _PROXY_WANTS_LOGIN):
-        return PortalRefused(f"{text} Check the proxy and its credentials.", status=status)
-    return PortalUnreachable(text)
-
-
-def _reason(error: Exception) -> str:
-    cause = getattr(error, "os_error", error)
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-
-
-def _tls_error(error: BaseException) -> ssl.SSLError | None:
-    """The TLS failure at the root of an error; a connection that merely broke off is none."""
-    for step in _chain(error):
-        if isinstance(step, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            return None
-        if isinstance(step, ssl.SSLError):
-            return step
-    return None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    step: BaseException | None = error
-    while step is not None:
-        # aiohttp's TLS errors are SSLErrors too, but only the one within tells the reason.
-        for name in ("certificate_error", "os_error"):
-            inner = getattr(step, name, None)
-            if isinstance(inner, BaseException):
-                yield inner
-        yield step
-        step = step.__cause__ or step.__context__
-
-
-def _tls_text(error: ssl.SSLError, what: str, base: URL) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"The certificate of {base.host} was not accepted: {error.verify_message}. "
-            "If a private authority issued it, give its certificate as ca_file."
-        )
-    reason = getattr(error, "reason", None) or str(error)
-    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
-        return f"{base} does not speak TLS ({reason}). Is it plain HTTP (https=False, http://…)?"
-    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        return f"{base} refused the handshake ({reason}). It may want a client certificate: client_cert."
-    return f"The TLS connection for {what} failed: {reason}."
+def _parts_of(proxy: Secret | None) -> list[Secret]:
+    """What of a proxy's URL must not be told: its password, also as the proxy gets it."""
+    if proxy is None or not (password := URL(proxy.reveal()).password):
+        return []
+    user = URL(proxy.reveal()).user or ""
+    return [Secret(password), Secret(b64encode(f"{user}:{password}".encode()).decode("ascii"))]

@@ -1,6 +1,6 @@
 import pytest
 
-from ctera_insights.errors import PortalBusy, PortalRefused, SessionLost, UnreadableAnswer
+from ctera_insights.errors import PortalAway, PortalBusy, PortalRefused, SessionLost, UnreadableAnswer
 from ctera_insights.portal.answers import (
     LoginPage,
     json_body,
@@ -40,13 +40,44 @@ def test_knows_what_passes(status: int):
     assert "later" in str(caught.value)
 
 
-@pytest.mark.parametrize("status", [304, 400, 403, 404, 405, 409, 410, 412, 413, 422, 499])
-def test_knows_what_stays(status: int):
-    """Other error statuses are refusals that are not tried again."""
-    with pytest.raises(PortalRefused) as caught:
-        require_success(answer(status))
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 410, 412, 413, 422, 499])
+@pytest.mark.parametrize("body", [b'{"msg":"no"}', b'<obj><att id="msg"><val>no</val></att></obj>'])
+def test_knows_what_stays(status: int, body: bytes):
+    """Other error statuses in the Portal's own words are refusals that are not tried again."""
+    with pytest.raises(PortalRefused, match=r"The Portal answered .*: no") as caught:
+        require_success(answer(status, body))
     assert not caught.value.transient
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    "status", [304, 400, 402, 403, 404, 405, 406, 409, 410, 412, 415, 421, 422, 451, 499]
+)
+@pytest.mark.parametrize(
+    "body", [b"", b"<html><title>Oops</title></html>", b'{"message":"no route"}', b"text"]
+)
+def test_knows_who_is_not_the_portal(status: int, body: bytes):
+    """The same statuses in other words, or none, come from something on the way, and pass."""
+    with pytest.raises(PortalAway, match=r"A gateway, not the Portal, answered .*metadata/list") as caught:
+        require_success(answer(status, body))
+    assert caught.value.transient
+    assert caught.value.exit_code == 4
+    assert caught.value.is_blank is (not body or body.startswith(b"<"))
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "/maintenance.html",
+        "https://tenant.ctera.com/sorry",
+        "https://status.example.org/outage/",
+        "/50x.html",
+    ],
+)
+def test_a_redirect_to_a_page_about_maintenance_passes(location: str):
+    """No login helps there."""
+    with pytest.raises(PortalAway, match="maintenance"):
+        require_success(answer(302, location=location))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

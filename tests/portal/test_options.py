@@ -38,6 +38,13 @@ def test_certificate_files_that_cannot_be_used_are_named(tmp_path: Path):
             options.context()
 
 
+def test_authorities_of_the_environment_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch):
+    """OpenSSL itself would trust nobody then, and blame the Portal's certificate."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with pytest.raises(UsageError, match=r"SSL_CERT_FILE names '/nowhere/ca\.pem'"):
+        TLSOptions().context()
+
+
 def test_an_encrypted_key_does_not_ask_on_the_terminal(tmp_path: Path):
     """The key of a client certificate must not be encrypted; the error says so."""
     from cryptography.hazmat.primitives import serialization

@@ -108,7 +108,7 @@ def test_reads_retry_after():
     assert 80 < (retry_after_s(soon) or 0) <= 90
     assert retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     assert retry_after_s("Wed, 21 Oct 2015 07:28:00") == 0
-    for nonsense in (None, "", "soon", "-5", "1.5", "²", "Wed, 99 Oct 2015"):
+    for nonsense in (None, "", "soon", "-5", "1.5", "²", "Wed, 99 Oct 2015", f"Mon, 01 Jan {'9' * 20}"):
         assert retry_after_s(nonsense) is None
 
 
