@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ctera_insights.errors import DirectIOError
+from ctera_insights.errors import InsightsError
 from ctera_insights.mirror.transfer import Failure
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ async def duplicates(
         async with turn:
             try:
                 return await hash_content(client, remote.file_id, algorithm=algorithm, end=end)
-            except DirectIOError as error:
+            except InsightsError as error:
                 failures.append(Failure(remote.path, remote.file_id, str(error)))
                 return None
 

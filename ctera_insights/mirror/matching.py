@@ -72,9 +72,11 @@ def _matching(
     import duckdb
 
     from ctera_insights.insights import connect
+    from ctera_insights.lake import Lake
     from ctera_insights.mirror.select import remote_files
 
     if isinstance(store, duckdb.DuckDBPyConnection):
         return remote_files(store, where)
-    with connect(store) as connection:
-        return remote_files(connection, where)
+    lake = store if isinstance(store, Lake) else Lake(store)
+    with connect(lake) as connection:
+        return remote_files(connection, where, lake=lake)

@@ -35,14 +35,14 @@ class Record:
         self._file: TextIO | None = None
 
     def open(self) -> None:
-        """Read the notes. A line that a crash cut short is as if it had not been written."""
-        with suppress(FileNotFoundError), self._path.open(encoding="utf-8") as file:
+        """Read the notes. A line that is cut short or damaged is as if it had not been written."""
+        with suppress(FileNotFoundError), self._path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
                 self._lines += 1
                 try:
                     path, *rest = json.loads(line)
                     self._held[path] = Held(*rest)
-                except (ValueError, TypeError):
+                except (ValueError, TypeError, RecursionError):
                     continue
         self._file = self._path.open("a", encoding="utf-8")
         self._file.write("\n")  # ends a line that was cut short

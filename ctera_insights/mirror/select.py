@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ctera_insights.errors import QueryFailed
+from ctera_insights.lake.borders import reading
+from ctera_insights.values import from_micros
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import duckdb
 
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+    from ctera_insights.lake import Lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +36,19 @@ class RemoteFile:
     stamp: str = ""
 
 
-def remote_files(connection: duckdb.DuckDBPyConnection, where: str = "true") -> list[RemoteFile]:
+def remote_files(
+    connection: duckdb.DuckDBPyConnection, where: str = "true", *, lake: Lake | None = None
+) -> list[RemoteFile]:
     """Existing files whose row in ``objects`` meets a condition, in the order of their paths.
 
     Args:
         connection: with the views of a store, as :func:`ctera_insights.insights.connect` gives it.
         where: SQL, e.g. ``path LIKE 'Finance/%' AND size < 10_000_000``.
+        lake: the store behind the views: tells which of its files cannot be read.
 
     Raises:
         QueryFailed: DuckDB refuses the condition.
     """
-    import duckdb
-
     if ";" in where and not _is_one_condition(where):
         raise QueryFailed(f"{where!r} is more than one condition.")
     query = f"""
@@ -55,15 +59,15 @@ def remote_files(connection: duckdb.DuckDBPyConnection, where: str = "true") -> 
         )
         ORDER BY path, id"""  # noqa: S608 - the condition is the user's own SQL over the user's own store
     try:
-        rows = connection.execute(query).fetchall()
-    except duckdb.Error as error:
+        with reading(lake.uri if lake else "the store", lake):
+            rows = connection.execute(query).fetchall()
+    except QueryFailed as error:
         raise QueryFailed(
             f"DuckDB refuses the condition {where!r}: {str(error).splitlines()[0]} "
             "It is SQL over the columns of `objects`."
-        ) from error
+        ) from None
     return [
-        RemoteFile(path, file_id, size, None if at is None else _EPOCH + timedelta(microseconds=at), stamp)
-        for path, file_id, size, at, stamp in rows
+        RemoteFile(path, file_id, size, from_micros(at), stamp) for path, file_id, size, at, stamp in rows
     ]
 
 

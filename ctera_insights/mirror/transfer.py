@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -190,6 +191,8 @@ class _Run:
                 self._fail(remote, str(error))
             except OSError as error:
                 self._fail(remote, f"{error.strerror or error} ({local!r})")
+            except Exception as error:  # noqa: BLE001 - a fault of ours in one file is told, and costs that file
+                self._fail(remote, f"{type(error).__name__}: {error} ({local!r})")
             self.state.done_files += 1
             self.tell()
 
@@ -221,7 +224,10 @@ class _Run:
     def _note(self, remote: RemoteFile, local: str, target: Path) -> None:
         if remote.modified is not None:
             seconds = remote.modified.timestamp()
-            os.utime(target, (seconds, seconds))
+            with suppress(
+                OSError, OverflowError, ValueError
+            ):  # not every file system holds the years 1 to 9999
+                os.utime(target, (seconds, seconds))
         self._record.note(local, target, remote)
 
     def _fail(self, remote: RemoteFile, reason: str) -> None:
@@ -239,6 +245,13 @@ def _key(local: str, fold: bool) -> str:
 
 def _make_directory(top: Path, directory: Path) -> None:
     """Make a directory; a symbolic link on the way must not lead out of the top."""
-    directory.mkdir(parents=True, exist_ok=True)
+    missing = [directory]
+    while missing:  # Path.mkdir(parents=True) would call itself as often as the path has parts
+        try:
+            missing[-1].mkdir(exist_ok=True)
+        except FileNotFoundError:
+            missing.append(missing[-1].parent)
+        else:
+            missing.pop()
     if not directory.resolve().is_relative_to(top.resolve()):
         raise UsageError(f"{str(directory)!r} leads out of {str(top)!r} by a symbolic link.")

@@ -113,6 +113,29 @@ async def test_a_bearer_token_reads_what_is_not_encrypted(served, content, conne
     assert await read(connect(bearer=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY), 1) == content
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 422, 502])
+async def test_a_gateways_page_says_nothing_about_a_file(status):
+    """HTML in the place of the block list passes: while the Portal is upgraded no file is taken for gone."""
+
+    async def page(_):
+        return web.Response(status=status, text="<html><h1>Not Found</h1></html>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", page)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        quick = RetryPolicy(attempts=3, base_s=0.001)
+        async with DirectIO(url, ACCESS_KEY_ID, SECRET_ACCESS_KEY, retries=quick) as client:
+            with pytest.raises(BlockUnavailable) as caught:
+                await client.metadata(1)
+        assert caught.value.transient
+    finally:
+        await runner.cleanup()
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [

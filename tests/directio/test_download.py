@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +16,6 @@ from ctera_insights.portal.directio.partial import Partial
 from ctera_insights.simulator.blocks import Encoding
 from ctera_insights.simulator.directio import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from ctera_insights.simulator.directio_faults import Fault
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BLOCK = 1 << 20
 LARGE = 12 * BLOCK + 17
@@ -239,3 +236,58 @@ def test_a_writer_that_waited_for_the_lock_does_not_write_into_the_finished_file
     assert (tmp_path / "f").read_bytes() == b"done"
     second.abandon(keep=False)
     assert names(tmp_path) == ["f"]
+
+
+def test_a_rename_that_was_done_and_denied_is_done(tmp_path, monkeypatch):
+    """As on a network file system that repeats a rename whose answer was lost."""
+    partial = opened(tmp_path / "f")
+    partial.append(b"whole")
+    replace = Path.replace
+
+    def denied(path, target):
+        replace(path, target)
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Path, "replace", denied)
+    partial.publish()
+    assert (tmp_path / "f").read_bytes() == b"whole"
+    assert names(tmp_path) == ["f"]
+
+
+def test_a_rename_that_failed_leaves_the_beginning_to_go_on_from(tmp_path, monkeypatch):
+    (tmp_path / "f").write_bytes(b"old")
+    partial = opened(tmp_path / "f")
+    partial.append(b"whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", _refused)
+        with pytest.raises(PermissionError):
+            partial.publish()
+    partial.abandon(keep=True)
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert opened(tmp_path / "f").size == 5
+
+
+def _refused(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+def test_giving_up_does_not_remove_what_another_writer_began_meanwhile(tmp_path):
+    """The first one's temporary file was moved away; the name is another's by now."""
+    first = opened(tmp_path / "f")
+    first.append(b"x")
+    (tmp_path / ".f.part").rename(tmp_path / "elsewhere")
+    second = opened(tmp_path / "f")
+    second.append(b"whole")
+    second.save()
+    first.abandon(keep=False)
+    second.publish()
+    assert (tmp_path / "f").read_bytes() == b"whole"
+
+
+def test_long_names_that_begin_alike_have_temporary_files_of_their_own(tmp_path):
+    one, other = (opened(tmp_path / ("n" * 250 + end)) for end in "ab")
+    one.append(b"one")
+    other.append(b"other")
+    other.abandon(keep=False)
+    one.publish()
+    assert (tmp_path / ("n" * 250 + "a")).read_bytes() == b"one"

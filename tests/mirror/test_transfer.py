@@ -60,6 +60,17 @@ async def test_a_note_cut_short_costs_its_file_only(share, client, tmp_path):
     assert (await mirror(client, share.files, tmp_path)).skipped == 2
 
 
+async def test_a_damaged_note_costs_its_file_only(share, client, tmp_path):
+    share.add("a")
+    share.add("b")
+    await mirror(client, share.files, tmp_path)
+    notes = tmp_path / ".ctera-insights-mirror.jsonl"
+    notes.write_bytes(b"\xff\xfe" + notes.read_bytes().lstrip(b"\n"))
+    report = await mirror(client, share.files, tmp_path)
+    assert (report.downloaded, report.skipped) == (1, 1)
+    assert (await mirror(client, share.files, tmp_path)).skipped == 2
+
+
 async def test_notes_do_not_grow_without_end(share, client, tmp_path):
     remote = share.add("a")
     notes = tmp_path / ".ctera-insights-mirror.jsonl"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
+
+_INT64_MAX: Final = 2**63 - 1
+_WHOLE: Final = re.compile(r"[0-9]{1,19}")
 
 
 class UnreadableList(ValueError):
@@ -73,7 +77,7 @@ class BlockList:
 
 class _Chunk(msgspec.Struct):
     url: str
-    len: int
+    len: Annotated[int, msgspec.Meta(ge=0, le=_INT64_MAX)]
 
 
 class _EncryptInfo(msgspec.Struct):
@@ -108,7 +112,7 @@ def parse_block_list(body: bytes) -> BlockList:
     """
     try:
         answer = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableList(f"not a block list: {error}") from None
     if answer.chunks is None and b'"chunks"' not in body:
         raise UnreadableList("not a block list: no chunks in it")
@@ -116,10 +120,10 @@ def parse_block_list(body: bytes) -> BlockList:
     info = answer.encrypt_info or _EncryptInfo()
     wrapped_key = info.wrapped_key or answer.wrapped_key
     encrypted = info.data_encrypted if info.data_encrypted is not None else wrapped_key is not None
-    if any(chunk.len < 0 for chunk in listed):
-        raise UnreadableList("a block has a negative length")
     offsets = list(itertools.accumulate((chunk.len for chunk in listed), initial=0))
     size = offsets[-1]
+    if size > _INT64_MAX:
+        raise UnreadableList(f"its blocks are {size} bytes together, more than any file holds")
     _require_whole(answer.actual_blocks_range, size)
     identity = hashlib.sha256(f"{encrypted} {answer.compression_type} {size}\n".encode())
     identity.update("".join(f"{c.len} {_object_key(c.url)}\n" for c in listed).encode("utf-8", "replace"))
@@ -147,7 +151,7 @@ def _require_whole(covered: _Range | None, size: int) -> None:
     if covered is None:
         return
     start = (covered.range or "0").partition("-")[0].strip()
-    if start.isdecimal() and int(start) > 0:
+    if _WHOLE.fullmatch(start) and int(start) > 0:
         raise UnreadableList(f"the Portal listed only the bytes {covered.range} of the file")
     if covered.file_size is not None and size < covered.file_size:
         raise UnreadableList(f"the Portal listed {size} of the file's {covered.file_size} bytes")

@@ -52,6 +52,8 @@ def decode_block(
     """
     if md5 is not None:
         _check_md5(stored, md5)
+    if compressed and length > longest_decoded(sum(map(len, stored))):
+        raise BadBlock(f"{length} bytes were announced, which cannot come from what is stored")
     room = room or room_for(stored, length, compressed=compressed)
     if key is None:
         body = stored.pop() if len(stored) == 1 else b"".join(stored)
@@ -72,7 +74,8 @@ def room_for(stored: list[bytes], length: int, *, compressed: bool) -> BytesIO:
     Whoever runs :func:`decode_block` in a thread makes it outside: the allocators of threads give large
     blocks back to the system each time, and their page faults cost as much as the decoding.
     """
-    return BytesIO(bytes(length if compressed else sum(map(len, stored))))
+    stored_bytes = sum(map(len, stored))
+    return BytesIO(bytes(min(length, longest_decoded(stored_bytes)) if compressed else stored_bytes))
 
 
 def longest_stored(length: int) -> int:
@@ -82,6 +85,14 @@ def longest_stored(length: int) -> int:
     writer uses is 1 KiB.
     """
     return length + length // 4 + 64 * (length // 1024) + 1024
+
+
+def longest_decoded(stored_bytes: int) -> int:
+    """The most bytes that so many can decompress to: DEFLATE, the densest of the formats, reaches 1,032 to 1.
+
+    Source: zlib Technical Details, "Maximum Compression Factor".
+    """
+    return 1032 * (stored_bytes + 64)
 
 
 def _measured(data: bytes, length: int) -> bytes:

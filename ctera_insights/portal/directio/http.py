@@ -20,9 +20,11 @@ from ctera_insights.errors import (
     PortalUnreachable,
     TLSFailed,
 )
+from ctera_insights.portal.answers import is_html
 from ctera_insights.portal.directio.codec import BadBlock, longest_stored
+from ctera_insights.portal.proxy import environment_proxy
 from ctera_insights.portal.retry import retry_after_s
-from ctera_insights.portal.transport import USER_AGENT, environment_proxy
+from ctera_insights.portal.transport import LONGEST_HEADER, USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from ctera_insights.portal.transport import Timeouts
     from ctera_insights.settings import Secret
 
+LONGEST_LIST_BYTES: Final = 256 << 20
+"""Of a block list: some 800,000 blocks, which are terabytes."""
 _MAX_REDIRECTS: Final = 5
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -109,7 +113,7 @@ class Http:
             ) as response:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or location is None:
-                    body = await response.read()
+                    body = await _list_body(response)
                     _require_ok(response, "The Portal", body)
                     return body
                 url = self._same_origin(url, location, response.status)
@@ -147,6 +151,8 @@ class Http:
                         total=None, sock_connect=self.timeouts.connect_s, sock_read=self.timeouts.read_s
                     ),
                     requote_redirect_url=False,
+                    max_line_size=LONGEST_HEADER,
+                    max_field_size=LONGEST_HEADER,
                     read_bufsize=1 << 18,
                 )
             return self._session
@@ -192,7 +198,9 @@ def _require_ok(response: aiohttp.ClientResponse, who: str, body: bytes) -> None
     status = response.status
     if status == 200:
         return
-    kind = PortalBusy if status in _TRANSIENT else PortalRefused
+    # A web page is a gateway's, or of a Portal that is starting: it says nothing about the file.
+    passes = status in _TRANSIENT or (status != 401 and is_html(body))
+    kind = PortalBusy if passes else PortalRefused
     raise kind(
         f"{who} answered HTTP {status} ({response.reason}).",
         status=status,
@@ -202,10 +210,16 @@ def _require_ok(response: aiohttp.ClientResponse, who: str, body: bytes) -> None
 
 
 async def _told(exchange: Coroutine[None, None, T], who: str) -> T:
-    """Await an exchange; what aiohttp raises becomes an error of this package, without the signed URL."""
+    """Await an exchange; what aiohttp raises becomes an error of this package, without the signed URL.
+
+    An address may pass for one and still not be: a label too long, a port out of range, a name without an
+    IDNA form. The resolver, the codecs and the socket then raise errors of their own, all of them these.
+    """
     try:
         return await exchange
-    except (aiohttp.ClientError, OSError) as error:
+    except BadBlock:
+        raise
+    except (aiohttp.ClientError, OSError, ValueError, OverflowError) as error:
         failure = _failure(error, who)
     # Raised out here, without the original as context: its frames hold the access key.
     raise failure
@@ -217,7 +231,7 @@ def _failure(error: Exception, who: str) -> PortalError:
             reason = getattr(error.certificate_error, "verify_message", "") or "not valid for this host"
             failure: PortalError = TLSFailed(
                 f"The certificate of {who} was not accepted: {reason}. If a private authority issued it, "
-                "give its certificate as ca_file."
+                "give its certificate as ca_file (--ca-file)."
             )
         case aiohttp.ClientConnectorSSLError():
             failure = TLSFailed(
@@ -229,7 +243,7 @@ def _failure(error: Exception, who: str) -> PortalError:
             failure = PortalUnreachable(f"The answer of {who} was cut off.")
         case aiohttp.ServerDisconnectedError():
             failure = PortalUnreachable(f"The connection to {who} was closed without an answer.")
-        case aiohttp.InvalidURL() | aiohttp.TooManyRedirects():
+        case aiohttp.InvalidURL() | aiohttp.TooManyRedirects() | ValueError() | OverflowError():
             failure = PortalRefused(f"The address of {who} is not valid, or redirects in a circle.", status=0)
         case aiohttp.ClientResponseError():
             failure = PortalUnreachable(f"The answer of {who} is not HTTP.")
@@ -240,6 +254,22 @@ def _failure(error: Exception, who: str) -> PortalError:
         case _:
             failure = PortalUnreachable(f"The exchange with {who} failed: {type(error).__name__}.")
     return failure
+
+
+async def _list_body(response: aiohttp.ClientResponse) -> bytes:
+    """Read a block list, which may come compressed, up to a limit."""
+    pieces = []
+    read = 0
+    while piece := await response.content.readany():
+        read += len(piece)
+        if read > LONGEST_LIST_BYTES:
+            response.close()
+            raise PortalRefused(
+                f"The block list is longer than {LONGEST_LIST_BYTES >> 20} MiB; no file has so many blocks.",
+                status=0,
+            )
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> list[bytes]:

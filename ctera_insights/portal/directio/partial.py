@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zlib
@@ -9,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ctera_insights.errors import UsageError
+from ctera_insights.platforms import BINARY, WINDOWS, flush, lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 _SUFFIX: Final = ".part"
 _READ_BYTES: Final = 1 << 20
 _NAME_BYTES: Final = 255
-_BINARY: Final = getattr(os, "O_BINARY", 0)  # Windows translates line ends without it
 
 
 class Partial:
@@ -71,28 +72,45 @@ class Partial:
     def publish(self) -> None:
         """Make the content durable under its final name."""
         os.fsync(self._file)
-        if os.name == "nt":  # an open file cannot be renamed there
-            os.close(self._file)
-        _beside(self._target).replace(self._target)
-        if os.name != "nt":
-            os.close(self._file)
-        self._file = -1
+        if WINDOWS:  # an open file cannot be renamed there, nor removed
+            self._close()
+        try:
+            _beside(self._target).replace(self._target)
+        except OSError:
+            if not self._lies_at(self._target):  # a network file system may do it and say that it did not
+                raise
+        self._close()
         _note(self._target).unlink(missing_ok=True)
-        _sync_directory(self._target.parent)
+        flush(self._target.parent)
 
     def abandon(self, *, keep: bool) -> None:
         """Stop writing; leave the beginning for the next time, or leave nothing."""
         if self._file < 0:  # never taken, or published
             return
         try:
+            if not self._lies_at(_beside(self._target)):  # the name belongs to another writer by now
+                return
             if keep and self.size:
                 self.save()
-        finally:
-            if not keep or not self.size:
+            else:
+                if WINDOWS:
+                    self._close()
                 _beside(self._target).unlink(missing_ok=True)
                 _note(self._target).unlink(missing_ok=True)
-            os.close(self._file)
-            self._file = -1
+        finally:
+            self._close()
+
+    def _lies_at(self, path: Path) -> bool:
+        """Whether the file that is written here is the one at a path."""
+        try:
+            return self._file >= 0 and os.path.samestat(path.stat(), os.fstat(self._file))
+        except OSError:
+            return False
+
+    def _close(self) -> None:
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
 
     @staticmethod
     def write_whole(target: Path, parts: list[bytes]) -> None:
@@ -111,9 +129,9 @@ class Partial:
         try:
             note = json.loads(_note(self._target).read_text(encoding="utf-8"))
             identity, size, crc = note["identity"], int(note["bytes"]), int(note["crc32"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return
-        if identity != self._identity or os.fstat(self._file).st_size < size:
+        if identity != self._identity or size < 0 or os.fstat(self._file).st_size < size:
             return
         found, left = 0, size
         while left:
@@ -129,8 +147,11 @@ class Partial:
 def _beside(target: Path) -> Path:
     name = target.name
     room = _NAME_BYTES - len(f".{_SUFFIX}.json.new")
-    while len(os.fsencode(name)) > room:
-        name = name[:-1]
+    if len(os.fsencode(name)) > room:  # two names that begin alike are two files
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+        while len(os.fsencode(name)) > room - len(digest) - 1:
+            name = name[:-1]
+        name = f"{name}~{digest}"
     return target.with_name(f".{name}{_SUFFIX}")
 
 
@@ -141,11 +162,11 @@ def _note(target: Path) -> Path:
 
 def _open_locked(path: Path) -> int:
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | _BINARY, 0o666)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o666)
         try:
             _lock(file, path)
             with suppress(FileNotFoundError):
-                if os.name == "nt" or os.path.samestat(path.stat(), os.fstat(file)):
+                if WINDOWS or os.path.samestat(path.stat(), os.fstat(file)):
                     return file
         except BaseException:
             os.close(file)
@@ -154,27 +175,11 @@ def _open_locked(path: Path) -> int:
 
 
 def _lock(file: int, path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows refuses to rename over an open file, which is protection enough
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(f"Another download writes {str(path)!r}; wait for it to end.") from None
+    if not lock(file):
+        raise UsageError(f"Another download writes {str(path)!r}; wait for it to end.")
 
 
 def _write(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
-
-
-def _sync_directory(path: Path) -> None:
-    if os.name == "nt":  # directories cannot be opened there
-        return
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

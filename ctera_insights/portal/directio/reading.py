@@ -100,6 +100,13 @@ class Reading:
                 await self._renew(generation, chunk.offset)
                 stored, md5 = await self._stored(chunk)
             return await self._decoded(stored, chunk, md5)
+        except MemoryError:
+            raise BlockUnavailable(
+                f"Block {chunk.number} of file {self.file_id} at offset {chunk.offset} needs "
+                f"{chunk.length} bytes of memory, which are not there.",
+                file_id=self.file_id,
+                offset=chunk.offset,
+            ) from None
         except BadBlock as error:
             raise BlockCorrupt(
                 f"Block {chunk.number} of file {self.file_id} at offset {chunk.offset} is damaged: {error}.",
@@ -186,7 +193,8 @@ class Reading:
 
 
 def _list_error(error: PortalError, file_id: int, offset: int) -> DirectIOError:
-    status = getattr(error, "status", None)
+    # What passes was somebody else's answer, or nobody's.
+    status = None if error.transient else getattr(error, "status", None)
     if status in {400, 404}:
         return ObjectNotFound(f"There is no file {file_id}.", file_id=file_id, offset=offset)
     if status in {401, 403} or isinstance(error, RedirectRefused):
