@@ -9,35 +9,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import time
-from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ctera_insights.errors import UsageError
-from ctera_insights.lake import FeedWriter, Rejected
+from ctera_insights.batch import Batch, BatchLimits, Rate
+from ctera_insights.errors import FeedStuck
+from ctera_insights.lake import FeedWriter, feed_name
+from ctera_insights.lake.notes import leave_note, read_note
 from ctera_insights.model import BASELINE
-from ctera_insights.portal.pages import decode_page
+from ctera_insights.portal.standstill import Standstill
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime
 
-    import pyarrow as pa
-
     from ctera_insights.lake import Lake, Position
-    from ctera_insights.portal.pages import Page, RawPage
+    from ctera_insights.portal.pages import RawPage
     from ctera_insights.widgets.live import LiveView
+
+__all__ = ["BatchLimits", "Collector", "Progress", "feed_name"]
 
 PAGE_EVENTS: Final = 2000
 PAGES_AHEAD: Final = 2
 """Pages read from the Portal that wait to be decoded."""
 ASK_ONCE_S: Final = 0.1
 """How long the Portal may hold the question whether there is more, before a drain counts as caught up."""
-LONGEST_PAUSE_S: Final = 5.0
-"""Between lists that brought nothing, although the Portal had told of changes."""
-EMPTY_COMMIT_S: Final = 60.0
-"""A cursor that moved without events is committed this often at the most."""
+EMPTY_ANSWERS: Final = 10
+"""A drain counts as caught up after so many lists that brought nothing, though the long poll said yes."""
 
 
 class Notifications(Protocol):
@@ -55,25 +53,6 @@ class Notifications(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """When a batch is sealed: whichever comes first.
-
-    Attributes:
-        rows: events.
-        bytes: bytes of the pages as they came over the wire.
-        seconds: age of its first event.
-    """
-
-    rows: int = 100_000
-    bytes: int = 64 * 2**20
-    seconds: float = 10.0
-
-    def __post_init__(self) -> None:
-        if self.rows < 1 or self.bytes < 1 or not self.seconds > 0:
-            raise UsageError("A batch needs at least one row, one byte, and more than zero seconds.")
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
     """How a collection stands.
 
@@ -87,6 +66,9 @@ class Progress:
         caught_up: whether the Portal had nothing more when last asked.
         position: where the feed stands, durably.
         trouble: what is being retried at the moment, or an empty string.
+        behind_batches: committed batches of all feeds that activity was not derived from yet.
+        behind_events: the events in them.
+        derive_trouble: why deriving does not get on, or an empty string.
     """
 
     events: int = 0
@@ -98,6 +80,9 @@ class Progress:
     caught_up: bool = False
     position: Position | None = None
     trouble: str = ""
+    behind_batches: int = 0
+    behind_events: int = 0
+    derive_trouble: str = ""
 
     @property
     def last_commit_at(self) -> datetime | None:
@@ -106,33 +91,8 @@ class Progress:
 
     @property
     def lag_s(self) -> float | None:
-        """How long the newest committed change had waited since it reached the Portal."""
+        """How long the newest committed change had waited; below zero, the Portal's clock is ahead."""
         return self.position.lag_s if self.position else None
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Decoded pages on their way to one commit."""
-
-    tables: list[pa.Table] = field(default_factory=list)
-    rejects: list[Rejected] = field(default_factory=list)
-    rows: int = 0
-    size_bytes: int = 0
-    cursor: str | None = None
-    caught_up: bool = False
-    since: float | None = None
-
-    def add(self, body: bytes) -> Page:
-        page = decode_page(body)
-        if self.since is None:
-            self.since = time.monotonic()
-        if len(page):
-            self.tables.append(page.table())
-        self.rejects += [Rejected(self.rows + r.position, r.reason, r.raw) for r in page.rejects]
-        self.rows += len(page) + len(page.rejects)
-        self.size_bytes += len(body)
-        self.cursor, self.caught_up = page.cursor, not page.has_more
-        return page
 
 
 class Collector:
@@ -179,14 +139,33 @@ class Collector:
         self._report = progress or (lambda _: None)
         self._stopping = False
         self._fetching: asyncio.Task[None] | None = None
-        self._rate = _Rate()
+        self._held = False
+        self._rate = Rate()
+        self.answered = False
+        self.last_failure = ""
         self.progress = Progress()
+
+    @contextlib.asynccontextmanager
+    async def holding(self) -> AsyncIterator[None]:
+        """Hold the feed already now, e.g. before a login: a second collector of it hears so at once.
+
+        Raises:
+            StoreLocked: another process writes the feed.
+        """
+        with contextlib.ExitStack() as lock:
+            await asyncio.to_thread(lock.enter_context, self._lake.locks.writer(self._feed))
+            self._held = True
+            try:
+                yield
+            finally:
+                self._held = False
 
     def stop(self) -> None:
         """Read no further page; commit what was read, then let :meth:`run` return."""
-        self._stopping = True
-        if self._fetching:
-            self._fetching.cancel()
+        if not self._stopping:
+            self._stopping = True
+            if self._fetching:
+                self._fetching.cancel()
 
     def monitor(self) -> LiveView:
         """Run on this kernel's event loop, and show how it goes, with a button to stop it."""
@@ -196,7 +175,12 @@ class Collector:
 
     def trouble(self, error: BaseException, wait_s: float) -> None:
         """Show that a request is about to be retried; fits the client's ``on_retry``."""
+        self.last_failure = str(error)
         self._update(trouble=f"{error} Trying again in {wait_s:.0f} s.")
+
+    def deriving(self, batches: int, events: int, trouble: str) -> None:
+        """Show how far deriving is behind, and what keeps it."""
+        self._update(behind_batches=batches, behind_events=events, derive_trouble=trouble)
 
     async def run(self) -> Progress:
         """Collect until caught up, until the deadline, or (``follow``) until stopped.
@@ -207,8 +191,9 @@ class Collector:
         Raises:
             LakeError: the lake refused; the batches committed before are safe.
             PortalError: the Portal refused for good; what was read before is committed.
+            FeedStuck: it serves the same again and again.
         """
-        writer = FeedWriter(self._lake, self._feed)
+        writer = FeedWriter(self._lake, self._feed, locked=self._held)
         await asyncio.to_thread(writer.__enter__)
         try:
             if self._resync:
@@ -238,39 +223,79 @@ class Collector:
         self, pages: asyncio.Queue[bytes | None], free: asyncio.Semaphore, cursor: str | None
     ) -> None:
         """Read pages one after the other; behind the last comes ``None``, whatever ended it."""
-        pause_s = 0.0
+        delivered = cursor
+        held: list[bytes] = []
+        standstill = Standstill()
         try:
+            standstill = await asyncio.to_thread(self._standstill, cursor)
             while not self._stopping:
                 await free.acquire()
                 page = await self._notifications.list_raw(cursor, self._folder_ids, PAGE_EVENTS)
-                cursor, more = page.cursor, page.has_more
-                pages.put_nowait(page.body)
-                # A Portal that tells of changes and then lists none must not be spun on.
-                pause_s = min(max(pause_s * 2, 0.1), LONGEST_PAUSE_S) if page.empty else 0.0
+                more = page.has_more
+                try:
+                    key, moved = None if page.empty else page.key, page.cursor != cursor
+                    pause_s = standstill.look(key, more=more, moved=moved)
+                except FeedStuck:
+                    await asyncio.to_thread(self._note_standstill, standstill, delivered)
+                    raise
+                self._heard(standstill.words)
+                if standstill.suspicious and more:  # it waits until something new shows that it is no loop
+                    held.append(page.body)
+                    free.release()
+                else:
+                    for body in held:
+                        pages.put_nowait(body)
+                        await free.acquire()
+                    held.clear()
+                    pages.put_nowait(page.body)
+                    delivered = page.cursor
+                cursor = page.cursor
                 await asyncio.sleep(pause_s)
-                # The end of an inventory is not the end of the feed: the long-poll knows what came since.
-                patience_s = None if self._follow else ASK_ONCE_S
-                while not more:
-                    more = await self._notifications.wait_for_changes(cursor, self._folder_ids, patience_s)
-                    if not more and not self._follow:
-                        return
+                if not more and not await self._wait_for_more(cursor, standstill):
+                    return
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
+            if standstill.suspicious:  # or short runs, one after the other, would each store it once more
+                await asyncio.to_thread(self._note_standstill, standstill, delivered)
         finally:
             pages.put_nowait(None)
+
+    async def _wait_for_more(self, cursor: str, standstill: Standstill) -> bool:
+        """Whether more comes: the end of an inventory is not the end of the feed."""
+        while self._follow or standstill.empties < EMPTY_ANSWERS:
+            patience_s = None if self._follow else ASK_ONCE_S
+            more = await self._notifications.wait_for_changes(cursor, self._folder_ids, patience_s)
+            self._heard(standstill.words)
+            if more or not self._follow:
+                return more
+        return False
+
+    def _heard(self, trouble: str) -> None:
+        """The Portal has answered."""
+        self.answered = True
+        if trouble != self.progress.trouble:
+            self._update(trouble=trouble)
+
+    def _standstill(self, cursor: str | None) -> Standstill:
+        """With the pages that an earlier run was served for ever behind the same cursor."""
+        note = read_note(self._lake, _note(self._feed))
+        return Standstill(note.get("pages", ()) if note.get("cursor") == _digest(cursor) else ())
+
+    def _note_standstill(self, standstill: Standstill, cursor: str | None) -> None:
+        leave_note(self._lake, _note(self._feed), {"cursor": _digest(cursor), "pages": standstill.newest()})
 
     async def _commit_pages(
         self, writer: FeedWriter, pages: asyncio.Queue[bytes | None], free: asyncio.Semaphore
     ) -> None:
         """Decode pages into batches and commit them, the commit one step behind the decoding."""
-        batch = _Batch()
+        batch = Batch()
         committing: asyncio.Task[None] | None = None
         try:
             body: bytes | None = b""
             while body is not None:
                 try:
-                    async with asyncio.timeout(self._patience_s(batch)):
+                    async with asyncio.timeout(batch.patience_s(self._limits)):
                         body = await pages.get()
                 except TimeoutError:  # the batch has reached its age
                     due = True
@@ -288,12 +313,12 @@ class Collector:
                     committing = asyncio.create_task(self._commit(writer, batch), name="commit")
                     if batch.caught_up:  # what follows may belong to the next phase
                         await asyncio.shield(committing)
-                batch = _Batch()
+                batch = Batch()
         finally:
             if committing:
                 await asyncio.shield(committing)
 
-    async def _decode(self, batch: _Batch, body: bytes) -> None:
+    async def _decode(self, batch: Batch, body: bytes) -> None:
         page = await asyncio.to_thread(batch.add, body)
         self._rate.add(len(page))
         self._update(
@@ -301,35 +326,21 @@ class Collector:
             quarantined=self.progress.quarantined + len(page.rejects),
             caught_up=batch.caught_up,
             rate=self._rate.per_s(),
-            trouble="",
         )
 
-    def _patience_s(self, batch: _Batch) -> float | None:
-        """How long the batch may wait for more; ``None`` when there is nothing to commit."""
-        if batch.since is None:
-            return None
-        limit = self._limits.seconds
-        if not batch.rows:
-            limit = max(limit, EMPTY_COMMIT_S)
-        return max(batch.since + limit - time.monotonic(), 0.0)
-
-    def _is_full(self, batch: _Batch, phase: str) -> bool:
-        return (
-            batch.rows >= self._limits.rows
-            or batch.size_bytes >= self._limits.bytes
-            or self._patience_s(batch) == 0.0
-            or (phase == BASELINE and batch.caught_up)  # the inventory ends with its own batch
-        )
+    def _is_full(self, batch: Batch, phase: str) -> bool:
+        # The inventory ends with its own batch.
+        return batch.is_full(self._limits) or (phase == BASELINE and batch.caught_up)
 
     @staticmethod
-    def _is_news(batch: _Batch, writer: FeedWriter) -> bool:
+    def _is_news(batch: Batch, writer: FeedWriter) -> bool:
         """Whether the batch says anything that the lake does not hold yet."""
         known = writer.position
         return bool(batch.rows) or (
             batch.cursor is not None and (batch.cursor != known.cursor or known.phase == BASELINE)
         )
 
-    async def _commit(self, writer: FeedWriter, batch: _Batch) -> None:
+    async def _commit(self, writer: FeedWriter, batch: Batch) -> None:
         assert batch.cursor is not None
         try:
             position = await asyncio.to_thread(
@@ -355,26 +366,6 @@ class Collector:
         self._report(self.progress)
 
 
-class _Rate:
-    """Events per second over the last few seconds."""
-
-    WINDOW_S: Final = 5.0
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
-
-    def add(self, events: int) -> None:
-        self._seen.append((time.monotonic(), events))
-
-    def per_s(self) -> float:
-        now = time.monotonic()
-        while self._seen and self._seen[0][0] < now - self.WINDOW_S:
-            self._seen.popleft()
-        if len(self._seen) < 2:
-            return 0.0
-        return sum(events for _, events in list(self._seen)[1:]) / max(now - self._seen[0][0], 1e-3)
-
-
 @contextlib.asynccontextmanager
 async def _later(delay_s: float | None, action: Callable[[], None]) -> AsyncIterator[None]:
     """Call ``action`` after a delay, unless the block has ended by then."""
@@ -388,15 +379,9 @@ async def _later(delay_s: float | None, action: Callable[[], None]) -> AsyncIter
         timer.cancel()
 
 
-def feed_name(url: str, context: str, folder_ids: Iterable[int] = ()) -> str:
-    """The name of the stream that a Portal, a context and a set of cloud folders make.
+def _note(feed: str) -> str:
+    return f"standstill-{_digest(feed)[:16]}"
 
-    >>> feed_name("https://tenant.ctera.com", "admin", [40, 16])
-    'tenant.ctera.com/admin/16,40'
-    """
-    host = url.partition("://")[2] or url
-    ids = sorted(set(folder_ids))
-    folders = ",".join(map(str, ids))
-    if len(ids) > 8:  # names stay readable
-        folders = f"{len(ids)}-folders-{hashlib.sha256(folders.encode()).hexdigest()[:12]}"
-    return "/".join(part for part in (host.rstrip("/"), context, folders) if part)
+
+def _digest(text: str | None) -> str:
+    return hashlib.sha256((text or "").encode("utf-8", "surrogatepass")).hexdigest()

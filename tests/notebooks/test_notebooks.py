@@ -123,3 +123,28 @@ async def answer():
     NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output["data"]["text/plain"] for output in outputs(notebook)]
     assert shown == ["False", "(42, 42)", "42"]
+
+
+def test_the_collecting_notebook_takes_turns_with_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Both have the same feed, so that each event is there once; another Portal gets a feed of its own."""
+    import asyncio
+
+    from ctera_insights.lake import Lake
+    from ctera_insights.pipeline import collect_portal
+    from ctera_insights.simulator import SimulatedPortal
+    from ctera_insights.simulator.sources.scenario import ScenarioSource
+
+    monkeypatch.setenv("CTERA_INSIGHTS_PASSWORD", SECRET)
+    portal, other = (SimulatedPortal(ScenarioSource("tiny"), user="operator", password=SECRET) for _ in "ab")
+    with portal.run_in_thread(), other.run_in_thread():
+        asyncio.run(collect_portal(portal.url, tmp_path / "data", user="operator", password=SECRET))
+        events = Lake(tmp_path / "data").status().events
+        for number, at in enumerate((portal, other)):
+            execute(
+                "collect", tmp_path, portal=at.url, data="data", user="operator", minutes=1, follow="False",
+                cloud_folders="", feed="",
+            )  # fmt: skip
+            status = Lake(tmp_path / "data").status()
+            assert (len(status.feeds), status.events) == (1 + number, events * (1 + number))
