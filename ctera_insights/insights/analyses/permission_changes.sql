@@ -5,9 +5,10 @@
 --   cloud_folder: cloud folder
 --   path: path
 --   type: file or folder
---   gained: who gained which rights, in words
---   lost: who lost which rights, in words
+--   gained: who gained which rights, or became the owner, in words; 'unreadable' where a descriptor could not be read
+--   lost: who lost which rights, in words; likewise
 --   opened_to: broad groups (Everyone, Authenticated Users, …) that gained rights; empty when none did
+--   unreadable: which descriptor could not be read, and why; empty when both could
 --   acl: security descriptor after, SDDL
 --   old_acl: security descriptor before, SDDL; null where none was known
 -- Parameters:
