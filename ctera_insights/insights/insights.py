@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ctera_insights.errors import UsageError
-from ctera_insights.insights.analysis import analysis, markers, with_scopes
-from ctera_insights.insights.filters import FilterArgs, Filters, describe, moment, zone
+from ctera_insights.insights.analysis import analysis, with_scopes
+from ctera_insights.insights.filters import FilterArgs, Filters, When, describe, zone
+from ctera_insights.insights.known import KnownNames, check_names
+from ctera_insights.insights.parameters import completed
 from ctera_insights.insights.permissions import explained
 from ctera_insights.insights.questions import Questions
 from ctera_insights.insights.result import Result
+from ctera_insights.insights.statement import inlined, one_query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from types import TracebackType
 
     import duckdb
+    import pyarrow as pa
 
     from ctera_insights.insights.alerts import Alerts
     from ctera_insights.lake import Lake
     from ctera_insights.widgets.explorer import Explorer
     from ctera_insights.widgets.live import LiveView
-
-_SPLITS: Final = ("op", "cloud_folder", "type", "extension")
-# Widths of a timeline's intervals, and their seconds; the first that gives at most _MOST intervals is taken.
-_WIDTHS: Final = (
-    ("1 minute", 60),
-    ("5 minutes", 300),
-    ("15 minutes", 900),
-    ("1 hour", 3600),
-    ("6 hours", 21_600),
-    ("1 day", 86_400),
-    ("1 week", 604_800),
-    ("1 month", 2_629_746),
-    ("1 year", 31_556_952),
-)
-_MOST: Final = 200
 
 
 class Insights(Questions):
@@ -74,6 +63,7 @@ class Insights(Questions):
 
             self.lake = store if isinstance(store, Lake) else Lake(store)
             self.connection = connect(self.lake)
+        self.known = KnownNames(self.connection, self.lake)
 
     def __repr__(self) -> str:
         return f"<Insights into {self._name}, times in {self.tz}>"
@@ -106,6 +96,7 @@ class Insights(Questions):
             from ctera_insights.insights.views import refresh
 
             refresh(self.connection, self.lake)
+            self.known.forget()
         return self
 
     def close(self) -> None:
@@ -130,33 +121,60 @@ class Insights(Questions):
         ``activity``, ``objects``, ``events``, ``folders``, ``batches`` and ``quarantine`` are as they are.
 
         Args:
-            query: one SELECT.
+            query: one query: ``SELECT``, ``FROM``, ``WITH``, ``PIVOT``, ``SUMMARIZE``, ``DESCRIBE``, ``SHOW``
+                or ``EXPLAIN`` of one, with comments and a semicolon as you like.
             parameters: values for ``$name`` markers in it.
             filters: see :class:`~ctera_insights.insights.FilterArgs`.
+
+        Raises:
+            UsageError: it is no query, or more than one, or a parameter has no value.
+            QueryFailed: DuckDB cannot parse it; what else it refuses shows when rows are wanted.
 
         Example:
             >>> insights.sql("SELECT extension, count(*) AS n FROM changes GROUP BY ALL", since="30d").df()
             ... # doctest: +SKIP
         """
+        asked = one_query(query)
+        given = dict(parameters or {})
+        chosen = self.filters(**filters)
+        if missing := sorted(asked.parameters - given.keys()):
+            raise UsageError(f"The query has no value for {', '.join('$' + name for name in missing)}")
+        if unused := sorted(given.keys() - asked.parameters):
+            raise UsageError(f"The query has no {', '.join('$' + name for name in unused)}")
+        statement, bound = with_scopes(asked.sql, chosen, {})
+        if taken := sorted(given.keys() & bound.keys()):
+            raise UsageError(f"A filter binds {', '.join('$' + name for name in taken)}; choose another name")
+        bound |= given
+        if asked.several:
+            statement, bound = inlined(statement, bound), {}
+        return self._result(statement, bound, note=describe(chosen, self.tz))
+
+    def _result(self, statement: str, bound: Mapping[str, Any], **about: Any) -> Result:
+        return Result(self.connection, statement, bound, lake=self.lake, **about)
+
+    def filters(self, **filters: Unpack[FilterArgs]) -> Filters:
+        """Check filters against this store, as every question does.
+
+        Raises:
+            UsageError: there is no such filter; a value cannot be; or a cloud folder, path, type or extension
+                never occurred in the store. The message suggests what may have been meant.
+        """
+        check_names("filter", filters, FilterArgs.__annotations__)
         chosen = Filters.of(**filters, tz=self.tz)
-        statement, bound = with_scopes(query.strip().rstrip(";"), chosen, parameters or {})
-        return Result(self.connection, statement, bound, note=describe(chosen, self.tz))
+        self.known.check(chosen)
+        return chosen
 
     def changes(self, **filters: Unpack[FilterArgs]) -> Result:
         """The observed live changes themselves, one a row, in the order of the feed."""
-        chosen = Filters.of(**filters, tz=self.tz)
+        chosen = self.filters(**filters)
         statement, bound = with_scopes("SELECT * FROM changes ORDER BY feed, batch, seq", chosen, {})
-        return Result(
-            self.connection, statement, bound, title="Observed changes", note=describe(chosen, self.tz)
-        )
+        return self._result(statement, bound, title="Observed changes", note=describe(chosen, self.tz))
 
     def current(self, **filters: Unpack[FilterArgs]) -> Result:
         """The files and folders that exist now, one a row."""
-        chosen = Filters.of(**filters, tz=self.tz)
+        chosen = self.filters(**filters)
         statement, bound = with_scopes("SELECT * FROM current ORDER BY path", chosen, {})
-        return Result(
-            self.connection, statement, bound, title="Files and folders", note=describe(chosen, self.tz)
-        )
+        return self._result(statement, bound, title="Files and folders", note=describe(chosen, self.tz))
 
     def ask(
         self, name: str, parameters: Mapping[str, Any] | None = None, **filters: Unpack[FilterArgs]
@@ -169,34 +187,59 @@ class Insights(Questions):
             filters: see :class:`~ctera_insights.insights.FilterArgs`.
 
         Raises:
-            UsageError: there is no such analysis, or a value is wrong.
+            UsageError: there is no such analysis, parameter or filter, or a value is wrong.
         """
         asked = analysis(name)
-        chosen = Filters.of(**filters, tz=self.tz)
-        values = self._completed(asked.sql, dict(parameters or {}), chosen)
+        given = dict(parameters or {})
+        check_names(f"parameter of {name}", given, asked.parameters)
+        check_names(
+            f"filter or parameter of {name}", filters, [*FilterArgs.__annotations__, *asked.parameters]
+        )
+        chosen = self.filters(**filters)
+        values = completed(self, asked, given, chosen)
         statement, bound = asked.statement(chosen, values)
-        return Result(
-            self.connection,
+        return self._result(
             statement,
             bound,
             title=asked.title,
             note=describe(chosen, self.tz),
             analysis=asked,
             options=values,
-            finish=explained if name == "permission_changes" else None,
+            finish=self._finish(name, values),
         )
 
-    def alerts(self, *, sensitivity: float = 1.0, **filters: Unpack[FilterArgs]) -> Alerts:
+    def _finish(self, name: str, values: Mapping[str, Any]) -> Callable[[pa.Table], pa.Table] | None:
+        """What is done to the rows of an analysis, if anything."""
+        if name == "permission_changes":
+            return explained
+        if name == "path_history":
+            return lambda table: table if table.num_rows else self._nothing_of(values["of_path"], table)
+        return None
+
+    def _nothing_of(self, path: str, table: pa.Table) -> pa.Table:
+        """The empty history of a path that was there in another period; any other path is refused."""
+        self.known.check_path(path)
+        return table
+
+    def alerts(
+        self,
+        *,
+        sensitivity: float = 1.0,
+        collected_since: When | None = None,
+        **filters: Unpack[FilterArgs],
+    ) -> Alerts:
         """What looks like an incident: see :mod:`ctera_insights.insights.detections`.
 
         Args:
             sensitivity: 1 is the rules as stated; 2 halves every threshold, 0.5 doubles it.
-            filters: ``since`` and ``until`` choose which alerts are told; what is usual is learnt from all
-            history.
+            collected_since: tell of what something collected since then belongs to, whenever it happened.
+            filters: ``since`` and ``until`` choose which alerts are told, by the time of the changes; an age
+                such as ``"1h"`` as ``since`` counts by the time of collection, as ``collected_since`` does.
+                What is usual is learnt from all history.
         """
         from ctera_insights.insights.detections import detect
 
-        return detect(self, sensitivity=sensitivity, **filters)
+        return detect(self, sensitivity=sensitivity, collected_since=collected_since, **filters)
 
     def preview(self, **filters: Unpack[FilterArgs]) -> Result:
         """How many alerts a month each sensitivity would have raised on this store's own history."""
@@ -204,59 +247,8 @@ class Insights(Questions):
 
         return preview(self, **filters)
 
-    def _completed(self, sql: str, given: dict[str, Any], filters: Filters) -> dict[str, Any]:
-        """The parameters of a query, with what was left out."""
-        wanted = markers(sql)
-        values = {name: value for name, value in given.items() if value is not None}
-        if "tz" in wanted:
-            values["tz"] = values.get("tz", self.tz)
-            zone(values["tz"])
-        if "by" in wanted:
-            values.setdefault("by", "op")
-            if values["by"] not in _SPLITS:
-                raise UsageError(f"Activity splits by {', '.join(_SPLITS)}, not by {values['by']!r}")
-        if "every" in wanted:
-            values["every"], seconds = self._width(values.get("every"), filters)
-            values["grain_s"] = next(s for s in (900, 60, 1) if seconds % s == 0)
-        if "level" in wanted:
-            below = max((path.count("/") + 1 for path in filters.paths if path), default=0)
-            values.setdefault("level", below + 1)
-        if "as_of" in wanted:
-            values["as_of"] = moment(values.get("as_of"), self.tz) or self._last_known()
-        if "as_of_or_now" in wanted:
-            values["as_of_or_now"] = moment(values.get("as_of_or_now"), self.tz) or datetime.now(UTC)
-        for name in wanted & {"level_or_null", "since_or_null"}:
-            values.setdefault(name, filters.since if name == "since_or_null" else None)
-        return values
+    def reading(self) -> AbstractContextManager[None]:
+        """Inside it, what DuckDB or the store's files fail with is told as an error of ours."""
+        from ctera_insights.lake.borders import reading
 
-    def _last_known(self) -> datetime:
-        """The moment of the last change in the store, none that lies in the future; now when it is empty."""
-        last_us = self._value('SELECT epoch_us(least(max("at"), max(collected_at))) FROM activity')
-        return datetime.now(UTC) if last_us is None else datetime.fromtimestamp(last_us / 1e6, UTC)
-
-    def _value(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
-        """The single value that a query gives."""
-        return self.connection.sql(sql, params=parameters or None).fetchall()[0][0]
-
-    def _width(self, every: str | None, filters: Filters) -> tuple[str, int]:
-        """The width of a timeline's intervals and its seconds (a quarter of an hour for more than a week)."""
-        import duckdb
-
-        if every is not None:
-            try:
-                seconds = int(
-                    self._value("SELECT datepart('epoch', CAST($every AS INTERVAL))", {"every": every})
-                )
-            except duckdb.Error:
-                seconds = 0
-            if seconds < 1:
-                raise UsageError(
-                    f"{every!r} is no interval; write one such as '1 hour', '1 day' or '1 month'"
-                )
-            return every, seconds
-        scope, bound = with_scopes(
-            'SELECT (epoch_us(max("at")) - epoch_us(min("at"))) // 1000000 FROM changes', filters, {}
-        )
-        span_s = self._value(scope, bound) or 0
-        name, seconds = next(((n, s) for n, s in _WIDTHS if span_s / s <= _MOST), _WIDTHS[-1])
-        return name, seconds if seconds <= 604_800 else 900
+        return reading(self._name, self.lake)

@@ -23,8 +23,8 @@ from IPython.core.error import UsageError as MagicUsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from ctera_insights.errors import InsightsError
-from ctera_insights.insights.analysis import markers
 from ctera_insights.insights.insights import Insights
+from ctera_insights.insights.statement import one_query
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -87,7 +87,7 @@ class InsightsMagics(Magics):
         return variables
 
     def _open(self, line: str) -> Insights:
-        words = shlex.split(line)
+        words = _words(line)
         if not words:
             return self.opened()
         held = self._variables().get(words[0])
@@ -95,17 +95,25 @@ class InsightsMagics(Magics):
         return self.store
 
     def _run(self, line: str, cell: str) -> Result:
-        words = shlex.split(line)
+        words = _words(line)
         if words and (len(words) != 2 or words[0] != "--to" or not words[1].isidentifier()):
             raise MagicUsageError("Write %%insights or %%insights --to NAME, and the SQL below")
         variables = self._variables()
-        missing = sorted(markers(cell) - variables.keys())
-        if missing:
+        wanted = one_query(cell).parameters
+        if missing := sorted(wanted - variables.keys()):
             raise MagicUsageError(f"No variable is called {', '.join(missing)}; set it in a cell before")
-        result = self.opened().sql(cell, {name: variables[name] for name in markers(cell)})
+        result = self.opened().sql(cell, {name: variables[name] for name in wanted})
+        _ = result.columns  # what DuckDB refuses is told by this cell, not by whoever shows its result
         if words:
             variables[words[1]] = result
         return result
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:  # a quotation mark without its other
+        raise MagicUsageError(f"{error} in {line}") from None
 
 
 def completions(insights: Insights, text: str) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from ctera_insights.errors import QueryFailed
+from ctera_insights.errors import InsightsError, QueryFailed, UsageError
+from ctera_insights.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import duckdb
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     from ctera_insights.insights.analysis import Analysis
     from ctera_insights.insights.charts import Picture
+    from ctera_insights.lake import Lake
 
 SHOWN_ROWS = 20
 
@@ -46,8 +50,10 @@ class Result:
         analysis: Analysis | None = None,
         options: Mapping[str, Any] | None = None,
         finish: Callable[[pa.Table], pa.Table] | None = None,
+        lake: Lake | None = None,
     ) -> None:
         self._connection = connection
+        self._lake = lake
         self._finish = finish
         self.sql = sql
         self.parameters = dict(parameters)
@@ -62,40 +68,107 @@ class Result:
 
         Raises:
             QueryFailed: DuckDB refuses the SQL.
+            StoreDamaged, ViewsOutdated, StoreRefused, StoreUnreachable: a file of the store cannot be read.
         """
-        import duckdb
+        if self._finish is not None:
+            return self._connection.from_arrow(self.arrow())
+        with self._reading():
+            return self._query()
 
-        try:
-            if self._finish is not None:
-                return self._connection.from_arrow(self.arrow())
-            return self._connection.sql(self.sql, params=self.parameters or None)
-        except duckdb.Error as error:
-            raise QueryFailed(str(error)) from None
+    def _query(self) -> duckdb.DuckDBPyRelation:
+        return self._connection.sql(self.sql, params=self.parameters or None)
 
     def arrow(self) -> pa.Table:
-        """The rows as an Arrow table.
+        """The rows as an Arrow table; sums are int64 where all of them fit.
 
         Raises:
             QueryFailed: DuckDB refuses the SQL or fails to run it.
+            StoreDamaged, ViewsOutdated, StoreRefused, StoreUnreachable: a file of the store cannot be read.
         """
-        import duckdb
+        from ctera_insights.insights.conversion import settled
 
-        try:
-            query = self._connection.sql(self.sql, params=self.parameters or None)
-            table: pa.Table = query.to_arrow_table()
-        except duckdb.Error as error:
-            raise QueryFailed(str(error)) from None
+        with self._reading():
+            table = settled(self._query().to_arrow_table())
         return self._finish(table) if self._finish else table
 
+    def stream(self) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The columns, and the rows in batches as DuckDB finds them: for more than fit into memory.
+
+        Sums stay decimal128 here, for nobody knows yet whether all of them fit.
+
+        Raises:
+            QueryFailed: DuckDB refuses the SQL, or (while the batches come) fails to run it.
+            StoreDamaged, ViewsOutdated, StoreRefused, StoreUnreachable: a file of the store cannot be read.
+        """
+        if self._finish is not None:
+            table = self.arrow()
+            return table.schema, iter(table.to_batches())
+        with self._reading():
+            reader = self._query().to_arrow_reader()
+        return reader.schema, self._batches(reader)
+
+    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        with self._reading():
+            yield from reader
+
+    def box(self) -> str:
+        """The first rows, drawn for a terminal."""
+        from ctera_insights.insights.box import box
+
+        relation = self.relation
+        with self._reading():
+            return box(self._connection, relation)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Tell what fails in DuckDB or in the files as errors of ours."""
+        from ctera_insights.lake.borders import reading
+
+        try:
+            with reading(self._lake.uri if self._lake else "the data", self._lake):
+                yield
+        except QueryFailed as error:
+            if self.analysis is None:
+                hints = self._hints()
+                raise QueryFailed(
+                    f"{str(error).removesuffix(hints)}{hints}"
+                ) from None  # one block in another
+            raise
+
+    def _hints(self) -> str:
+        """What helps those who wrote the SQL themselves."""
+        import duckdb
+
+        from ctera_insights.insights.statement import reserved_word
+
+        try:
+            rows = self._connection.execute(
+                "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1"
+            )
+            views = ", ".join(name for (name,) in rows.fetchall())
+        except duckdb.Error:  # a closed connection has none
+            return ""
+        return (f"\nThe views are: {views}." if views else "") + reserved_word(self.sql)
+
     def df(self) -> pd.DataFrame:
-        """The rows as a pandas frame; times in UTC carry their zone, local times carry none."""
-        frame: pd.DataFrame = self.arrow().to_pandas()
-        return frame
+        """The rows as a pandas frame, as :mod:`ctera_insights.insights.conversion` says.
+
+        Integers with nulls are ``Int64``, sums are integers, times in UTC carry their zone, local times none.
+        """
+        from ctera_insights.insights.conversion import frame
+
+        return frame(self.arrow())
 
     def pl(self) -> pl.DataFrame:
-        """The rows as a polars frame; polars is a package of its own."""
-        import polars as pl
+        """The rows as a polars frame; needs the extra ``polars``.
 
+        Raises:
+            UsageError: polars is not installed.
+        """
+        try:
+            import polars as pl
+        except ImportError:
+            raise UsageError("polars needs the extra: pip install 'ctera-insights[polars]'") from None
         frame = pl.from_arrow(self.arrow())
         assert isinstance(frame, pl.DataFrame)
         return frame
@@ -110,9 +183,19 @@ class Result:
 
         return draw(self, **options)
 
-    def to_csv(self, path: str | Path) -> Path:
-        """Write the rows as CSV with a heading; times as ISO 8601 in UTC."""
-        return self._write(path, "csv")
+    def to_csv(self, path: str | Path, *, inert: bool = False) -> Path:
+        """Write the rows as CSV with a heading; times as ISO 8601 in UTC.
+
+        Args:
+            path: where to; an existing file is replaced.
+            inert: for those who open it in a spreadsheet: texts that begin with ``=``, ``+``, ``-``, ``@``, a
+                tab or a carriage return get an apostrophe in front, so that nothing runs as a formula.
+                Without, every text comes back as it was collected; an Excel sheet is inert always.
+
+        Raises:
+            UsageError, OutputUnwritable: it cannot be written there; found out before the query runs.
+        """
+        return self._write(path, "csv", inert=inert)
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write the rows as Parquet (zstd)."""
@@ -126,10 +209,11 @@ class Result:
         """Write the rows as an Excel sheet; needs the extra ``excel``."""
         return self._write(path, "xlsx")
 
-    def _write(self, path: str | Path, format_: str) -> Path:
-        from ctera_insights.insights.export import write
+    def _write(self, path: str | Path, format_: str, *, inert: bool = False) -> Path:
+        from ctera_insights.insights.export import ready, write
 
-        return write(self.arrow(), path, format_)
+        ready(path, format_)
+        return write(self.arrow(), path, format_, inert=inert)
 
     @property
     def columns(self) -> list[str]:
@@ -142,28 +226,45 @@ class Result:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self.relation, name)
+        found = getattr(self.relation, name)
+        if not callable(found):
+            return found
+
+        @wraps(found)
+        def told(*arguments: Any, **options: Any) -> Any:
+            with self._reading():
+                return found(*arguments, **options)
+
+        return told
 
     def _head(self) -> tuple[pd.DataFrame, bool]:
-        frame = (
-            self.df() if self._finish else self.relation.limit(SHOWN_ROWS + 1).to_arrow_table().to_pandas()
-        )
-        return frame.head(SHOWN_ROWS), len(frame) > SHOWN_ROWS
+        from ctera_insights.insights.conversion import frame, shown
+
+        if self._finish:
+            table = self.arrow().slice(0, SHOWN_ROWS + 1)
+        else:
+            with self._reading():
+                table = self._query().limit(SHOWN_ROWS + 1).to_arrow_table()
+        return shown(frame(table.slice(0, SHOWN_ROWS))), table.num_rows > SHOWN_ROWS
+
+    def _heading(self) -> str:
+        return visible(" · ".join(part for part in (self.title, self.note) if part))
 
     def __repr__(self) -> str:
         frame, more = self._head()
-        heading = " · ".join(part for part in (self.title, self.note) if part)
-        return "\n".join(
-            part for part in (heading, frame.to_string(max_colwidth=60), "…" if more else "") if part
-        )
+        text = frame.to_string(max_colwidth=60)
+        return "\n".join(part for part in (self._heading(), text, "…" if more else "") if part)
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
         from html import escape
 
         import pandas as pd
 
-        frame, more = self._head()
-        heading = " · ".join(part for part in (self.title, self.note) if part)
+        try:
+            frame, more = self._head()
+        except InsightsError:  # IPython asks for the plain form as well: told there, once
+            return None
+        heading = self._heading()
         parts = [f"<p><b>{escape(heading)}</b></p>" if heading else ""]
         with pd.option_context("display.max_colwidth", 120):
             parts.append(frame.to_html(index=False, max_rows=SHOWN_ROWS, border=0, na_rep=""))

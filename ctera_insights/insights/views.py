@@ -13,6 +13,7 @@ from ctera_insights import model
 from ctera_insights.activity import derived_sources, derived_views
 from ctera_insights.activity.relations import files_relation, read_files
 from ctera_insights.lake import Lake
+from ctera_insights.lake.borders import reading
 
 if TYPE_CHECKING:
     import os
@@ -65,6 +66,7 @@ def connect(
 
     Raises:
         StoreNotFound: nothing was ever collected there.
+        StoreDamaged, StoreRefused, StoreUnreachable: it cannot be read.
 
     Example:
         >>> connection = connect("data")  # doctest: +SKIP
@@ -72,9 +74,15 @@ def connect(
     """
     import duckdb
 
-    connection = duckdb.connect(database)
-    connection.execute("SET TimeZone = 'UTC'")
-    refresh(connection, lake if isinstance(lake, Lake) else Lake(lake, storage_options))
+    lake = lake if isinstance(lake, Lake) else Lake(lake, storage_options)
+    with reading(lake.uri, lake):
+        connection = duckdb.connect(database)
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            refresh(connection, lake)
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 
@@ -84,6 +92,11 @@ def refresh(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     Raises:
         StoreNotFound: nothing was ever collected there.
     """
+    with reading(lake.uri, lake):
+        _refresh(connection, lake)
+
+
+def _refresh(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     derived = derived_sources(lake)  # before the raw events, so that none of it is ahead of them
     relations: dict[str, str] = {}
     # DuckDB reads an object store through datasets, which carry the lake's own credentials.
@@ -104,6 +117,11 @@ def statements(lake: Lake) -> str:
     Raises:
         StoreNotFound: nothing was ever collected there.
     """
+    with reading(lake.uri, lake):
+        return _statements(lake)
+
+
+def _statements(lake: Lake) -> str:
     head = ["SET TimeZone = 'UTC';"]
     if not lake.place.local:
         head.append("INSTALL httpfs; LOAD httpfs; -- and CREATE SECRET for the credentials of the store")

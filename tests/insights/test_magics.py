@@ -69,6 +69,10 @@ def test_the_line_magic_takes_a_variable_and_says_what_a_wrong_path_is(
     assert shell.run_line_magic("insights", "") is insights
     with pytest.raises(UsageError):
         shell.run_line_magic("insights", "no/such/place")
+    with pytest.raises(UsageError, match="No closing quotation"):
+        shell.run_line_magic("insights", "'data")
+    with pytest.raises(UsageError, match="No closing quotation"):
+        shell.run_cell_magic("insights", "--to 'x", "SELECT 1")
 
 
 def test_views_columns_and_words_complete(shell: InteractiveShell):

@@ -49,7 +49,7 @@ def test_csv_parquet_and_json_keep_the_rows(insights: Insights, tmp_path: Path):
     frame = result.df()
     from_csv = pd.read_csv(result.to_csv(tmp_path / "a, b'c.csv"))
     assert list(from_csv.path) == list(frame.path)
-    assert pd.to_datetime(from_csv.last_at).equals(frame.last_at)
+    assert pd.to_datetime(from_csv.last_at).astype(frame.last_at.dtype).equals(frame.last_at)
     assert pq.read_table(result.to_parquet(tmp_path / "x.parquet")).to_pandas().equals(frame)
     rows = json.loads(result.to_json(tmp_path / "x.json").read_text())
     assert [row["guid"] for row in rows] == list(frame.guid)
