@@ -1,20 +1,25 @@
-"""Alerts: what was found, told as text, as JSON, as a frame."""
+"""Alerts: what was found, and what could not be looked for, told as text, as JSON, as a frame."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from ctera_insights.errors import EXIT_ALERT, EXIT_DONE
+from ctera_insights.errors import EXIT_ALERT, EXIT_DONE, EXIT_FAILED
+from ctera_insights.insights.charts.style import bytes_in_words, shortened
 from ctera_insights.insights.filters import zone
+from ctera_insights.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
+
+
+_NAME_WIDTH: Final = 60
 
 
 @dataclass(slots=True)
@@ -58,6 +63,13 @@ class Alert:
         self.first_at = self.first_hour
         self.last_at = self.last_hour + timedelta(hours=1)
 
+    def extend(self, hour: datetime, value: int, expected: float, score: float) -> None:
+        """Let a later hour that fired belong to the same incident."""
+        self.last_hour, self.last_at = hour, hour + timedelta(hours=1)
+        self.value += value
+        if score > self.score:
+            self.score, self.expected = score, expected
+
     @property
     def id(self) -> str:
         """The same for the same incident in every run, so that a receiver can tell repetitions."""
@@ -77,8 +89,6 @@ class Alert:
     def amount(self, value: float) -> str:
         """A number of the alert's unit in words."""
         if self.unit == "bytes":
-            from ctera_insights.insights.charts.style import bytes_in_words
-
             return bytes_in_words(value)
         words = self.unit.replace("(s)", "" if value == 1 else "s")
         return f"{value:,.0f} {words}"
@@ -102,8 +112,46 @@ class Alert:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What could not be looked for: a rule, or the evidence of one, and why."""
+
+    rule: str
+    reason: str
+
+    @classmethod
+    def of(cls, rule: str, error: Exception) -> Self:
+        """The failure that an error is."""
+        reason = str(error).strip() or type(error).__name__
+        return cls(rule, reason.splitlines()[0])
+
+    def __str__(self) -> str:
+        return f"{self.rule} failed: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Changes of permissions whose descriptors nobody can read: they may open something, or not."""
+
+    changes: int
+    sample_paths: list[str]
+    reason: str
+    """What is wrong with the last of them."""
+
+    def __str__(self) -> str:
+        changes = f"{self.changes:,} change{'s' if self.changes > 1 else ''}"
+        return f"{changes} of permissions could not be read: {self.reason}"
+
+
 class Alerts:
-    """What fired, earliest first; empty when all is quiet.
+    """What fired, earliest first; empty when nothing did.
+
+    Attributes:
+        sensitivity: that was asked for.
+        period: the filters in words.
+        tz: time zone of the text.
+        failures: rules that could not run. Nothing is known of what they look for.
+        unreadable: changes of permissions that could not be read, or ``None``.
 
     Example:
         >>> quiet = Alerts([], sensitivity=1.0)
@@ -111,11 +159,22 @@ class Alerts:
         (False, 0)
     """
 
-    def __init__(self, alerts: list[Alert], *, sensitivity: float, period: str = "", tz: str = "UTC") -> None:
+    def __init__(
+        self,
+        alerts: list[Alert],
+        *,
+        sensitivity: float,
+        period: str = "",
+        tz: str = "UTC",
+        failures: Sequence[Failure] = (),
+        unreadable: Unreadable | None = None,
+    ) -> None:
         self._alerts = alerts
         self.sensitivity = sensitivity
         self.period = period
         self.tz = tz
+        self.failures = tuple(failures)
+        self.unreadable = unreadable
 
     def __iter__(self) -> Iterator[Alert]:
         return iter(self._alerts)
@@ -128,40 +187,69 @@ class Alerts:
 
     @property
     def exit_code(self) -> int:
-        """``EXIT_ALERT`` when something fired, else 0."""
-        return EXIT_ALERT if self._alerts else EXIT_DONE
+        """``EXIT_ALERT`` when something fired, else ``EXIT_FAILED`` when a rule failed, else 0."""
+        return EXIT_ALERT if self._alerts else EXIT_FAILED if self.failures else EXIT_DONE
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing fired, every rule ran, and everything could be read."""
+        return not self._alerts and not self.failures and self.unreadable is None
 
     def subject(self) -> str:
         """One line, as the subject of a mail."""
-        if not self._alerts:
-            return "ctera-insights: no alerts"
-        where = sorted({alert.cloud_folder or "unknown" for alert in self._alerts})
-        count = f"{len(self)} alert{'s' if len(self) > 1 else ''}"
-        return f"ctera-insights: {count} in {', '.join(where[:3])}{' and others' if len(where) > 3 else ''}"
+        words = [f"{len(self)} alert{'s' if len(self) > 1 else ''}" if self._alerts else "no alerts"]
+        if self._alerts:
+            where = sorted({alert.cloud_folder or "unknown" for alert in self._alerts})
+            names = ", ".join(shortened(name, _NAME_WIDTH) for name in where[:3])
+            words[0] += f" in {names}{' and others' if len(where) > 3 else ''}"
+        if self.failures:
+            words.append(f"{len(self.failures)} rule{'s' if len(self.failures) > 1 else ''} failed")
+        if self.unreadable:
+            words.append("permissions that could not be read")
+        return f"ctera-insights: {', '.join(words)}"
 
     def text(self) -> str:
         """What fired and on what evidence, as plain text fit for a mail."""
+        parts = [self.heading()]
+        parts += [self.paragraph(number, alert) for number, alert in enumerate(self._alerts, 1)]
+        return "\n\n".join([*parts, *self.troubles()]) + "\n"
+
+    def heading(self) -> str:
+        """What the text begins with."""
+        period = f", {visible(self.period)}" if self.period else ""
+        return f"{self.subject()}\nsensitivity {self.sensitivity:g}{period}"
+
+    def paragraph(self, number: int, alert: Alert) -> str:
+        """What the text says of one alert."""
         lines = [
-            self.subject(),
-            f"sensitivity {self.sensitivity:g}" + (f", {self.period}" if self.period else ""),
+            f"{number}. {visible(alert.sentence(self.tz))}.",
+            f"   It may be that {alert.meaning}; it lies {alert.score:.0f} robust deviations above usual.",
         ]
-        for number, alert in enumerate(self._alerts, 1):
-            lines += ["", f"{number}. {alert.sentence(self.tz)}."]
-            lines.append(
-                f"   It may be that {alert.meaning}; it lies {alert.score:.0f} robust deviations above usual."
-            )
-            lines += [f"   in    {_one_line(folder)}" for folder in alert.folders[:3]]
-            lines += [f"   such as {_one_line(path)}" for path in alert.sample_paths[:3]]
-        return "\n".join(lines) + "\n"
+        lines += [f"   in    {visible(folder)}" for folder in alert.folders[:3]]
+        lines += [f"   such as {visible(path)}" for path in alert.sample_paths[:3]]
+        return "\n".join(lines)
+
+    def troubles(self) -> list[str]:
+        """What could not be looked for, a sentence each."""
+        told = [
+            f"{visible(str(failure)).rstrip('.!')}. What it looks for is not known."
+            for failure in self.failures
+        ]
+        if self.unreadable:
+            paths = ", ".join(visible(path) for path in self.unreadable.sample_paths)
+            told.append(f"{visible(str(self.unreadable))} (such as {paths}). Look at them by hand.")
+        return told
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as JSON values: what the webhook sends."""
+        """Everything as JSON values."""
         return {
             "subject": self.subject(),
             "sensitivity": self.sensitivity,
             "period": self.period,
             "text": self.text(),
             "alerts": [alert.as_dict() for alert in self._alerts],
+            "failures": [asdict(failure) for failure in self.failures],
+            "unreadable_permissions": asdict(self.unreadable) if self.unreadable else None,
         }
 
     def to_json(self) -> str:
@@ -185,17 +273,13 @@ class Alerts:
     def _repr_html_(self) -> str:
         from html import escape
 
+        troubles = "".join(f"<p>{escape(text)}</p>" for text in self.troubles())
         if not self._alerts:
-            return "<p><b>No alerts</b></p>"
+            return f"<p><b>{escape(self.subject().partition(': ')[2].capitalize())}</b></p>{troubles}"
         items = "".join(
-            f"<li><b>{escape(alert.sentence(self.tz))}</b><br>{escape(alert.meaning)}<br>"
-            + "<br>".join(f"<code>{escape(_one_line(path))}</code>" for path in alert.sample_paths[:3])
+            f"<li><b>{escape(visible(alert.sentence(self.tz)))}</b><br>{escape(alert.meaning)}<br>"
+            + "<br>".join(f"<code>{escape(visible(path))}</code>" for path in alert.sample_paths[:3])
             + "</li>"
             for alert in self._alerts
         )
-        return f"<p><b>{escape(self.subject())}</b></p><ol>{items}</ol>"
-
-
-def _one_line(path: str) -> str:
-    """A path on one line: what is not printable cannot forge a line of the mail."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in path)
+        return f"<p><b>{escape(self.subject())}</b></p><ol>{items}</ol>{troubles}"

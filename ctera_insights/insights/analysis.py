@@ -27,6 +27,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from ctera_insights.errors import UsageError
+from ctera_insights.insights.statement import defines, with_tables
+from ctera_insights.insights.suggest import closest, instead, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,34 +42,35 @@ _SCOPES: Final = {
     "current": ("objects", "NOT deleted", ()),
 }
 _UNTOLD: Final = """untold_graves AS MATERIALIZED (
-    SELECT folder_id, path, "at", phase FROM activity
+    SELECT feed, folder_id, path, "at", phase FROM activity
     WHERE op = 'deleted' AND type <> 'file' AND {activity}
 ),
 untold_buried AS MATERIALIZED (
-    SELECT o.folder_id, o.guid, o.cloud_folder, o.size, graves."at", graves.phase
+    SELECT o.feed, o.folder_id, o.guid, o.cloud_folder, o.size, graves."at", graves.phase
     FROM (
         SELECT *, unnest([array_to_string(parts[:i], '/') FOR i IN range(1, len(parts))]) AS above
         FROM (
-            SELECT folder_id, guid, cloud_folder, size, portal_modified_date, string_split(path, '/') AS parts
+            SELECT feed, folder_id, guid, cloud_folder, size, portal_modified_date,
+                string_split(path, '/') AS parts
             FROM objects
             WHERE deleted AND type = 'file' AND path IS NOT NULL AND {objects}
         )
     ) o
     JOIN untold_graves graves
-        ON graves.folder_id = o.folder_id AND graves.path = o.above
+        ON graves.feed = o.feed AND graves.folder_id = o.folder_id AND graves.path = o.above
         AND graves."at" >= coalesce(o.portal_modified_date, graves."at")
 ),
 untold AS (
-    SELECT folder_id, guid, any_value(cloud_folder) AS cloud_folder, any_value(size) AS size,
+    SELECT feed, folder_id, guid, any_value(cloud_folder) AS cloud_folder, any_value(size) AS size,
         min("at") AS "at", arg_min(phase, "at") AS phase
     FROM untold_buried
     ANTI JOIN (
-        SELECT folder_id, guid FROM activity
-        SEMI JOIN untold_buried USING (folder_id, guid)
+        SELECT feed, folder_id, guid FROM activity
+        SEMI JOIN untold_buried USING (feed, folder_id, guid)
         WHERE op IN ('deleted', 'restored')
-        GROUP BY folder_id, guid HAVING arg_max(op, "at") = 'deleted'
-    ) USING (folder_id, guid)
-    GROUP BY folder_id, guid
+        GROUP BY feed, folder_id, guid HAVING arg_max(op, "at") = 'deleted'
+    ) USING (feed, folder_id, guid)
+    GROUP BY feed, folder_id, guid
 )"""
 _NOT_THE_TIME: Final = ("since", "cloud_folder", "path", "type", "extension", "op")
 _SECTIONS: Final = ("Question", "Columns", "Parameters", "Caveats", "Picture")
@@ -113,22 +116,18 @@ def with_scopes(sql: str, filters: Filters, parameters: Mapping[str, Any]) -> tu
     bound: dict[str, Any] = {}
     scopes = []
     for name, (view, condition, without) in _SCOPES.items():
-        if re.search(rf"\b{name}\b", sql):
+        if re.search(rf"\b{name}\b", sql) and not defines(sql, name):
             filtered, values = filters.predicate(view, without=without)
             bound.update(values)
             # Inlined, each reference reads only the columns and row groups that it needs.
             body = f"SELECT * FROM {view}\n    WHERE {condition} AND {filtered}"  # noqa: S608  # constants
             scopes.append(f"{name} AS NOT MATERIALIZED (\n    {body}\n)")
-    if re.search(r"\buntold\b", sql):
+    if re.search(r"\buntold\b", sql) and not defines(sql, "untold"):
         objects, values = filters.predicate("objects")
         activity, until = filters.predicate("activity", without=_NOT_THE_TIME)
         bound.update(values | until)
         scopes.append(_UNTOLD.format(objects=objects, activity=activity))
-    if scopes:
-        tail = re.sub(r"^WITH\s", ",\n", sql) if sql.startswith("WITH") else "\n" + sql
-        statement = "WITH " + ",\n".join(scopes) + tail
-    else:
-        statement = sql
+    statement = with_tables(sql, scopes) if scopes else sql
     wanted = markers(sql)
     bound.update({name: value for name, value in parameters.items() if name in wanted})
     return statement, bound
@@ -160,7 +159,9 @@ def analysis(name: str) -> Analysis:
     try:
         return analyses()[name]
     except KeyError:
-        raise UsageError(f"No analysis is called {name!r}; there are {', '.join(analyses())}") from None
+        there = ", ".join(analyses())
+        close = f"{instead(name, analyses())} There" if closest(name, analyses()) else "; there"
+        raise UsageError(f"No analysis is called {shown(name)}{close} are {there}") from None
 
 
 def parse(name: str, text: str) -> Analysis:

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, TypedDict
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from ctera_insights.errors import UsageError
+from ctera_insights.insights.suggest import closest, instead, shown
 
 type_ = type
 When = str | date | datetime | timedelta
@@ -26,6 +27,7 @@ OPERATIONS: Final = (
     "unchanged",
 )
 _AGO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(m|min|h|d|w)")
+_LONGEST_IN_WORDS: Final = 80
 _AGO_UNITS: Final = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -85,7 +87,7 @@ class Filters:
         ops = _texts("op", op)
         for name in ops:
             if name not in OPERATIONS:
-                raise UsageError(f"No operation is called {name!r}; there are {', '.join(OPERATIONS)}")
+                raise UsageError(f"No operation is called {shown(name)}{instead(name, OPERATIONS)}")
         chosen = cls(
             since=moment(since, tz),
             until=moment(until, tz),
@@ -151,26 +153,42 @@ def moment(when: When | None, tz: str = "UTC") -> datetime | None:
     """
     if when is None:
         return None
-    if isinstance(when, timedelta):
-        return datetime.now(UTC) - when
-    if isinstance(when, str):
-        ago = _AGO.fullmatch(when.strip().lower())
-        if ago:
-            return datetime.now(UTC) - timedelta(**{_AGO_UNITS[ago[2]]: float(ago[1])})
-        try:
-            when = datetime.fromisoformat(when.strip())
-        except ValueError:
-            raise UsageError(
-                f"{when!r} is not a time; write 2026-03-01, 2026-03-01T08:00+01:00, or how long ago: 7d, 36h"
-            ) from None
-    if not isinstance(when, datetime):
-        when = datetime.combine(when, time())
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=zone(tz))
-    # A pandas Timestamp is a datetime too; a plain one binds as a parameter everywhere.
-    utc = when.astimezone(UTC)
-    return datetime(
-        utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC
+    given = when
+    try:
+        if isinstance(when, timedelta):
+            return datetime.now(UTC) - when
+        if isinstance(when, str):
+            if ago := _AGO.fullmatch(when.strip().lower()):
+                return datetime.now(UTC) - timedelta(**{_AGO_UNITS[ago[2]]: float(ago[1])})
+            try:
+                when = datetime.fromisoformat(when.strip())
+            except ValueError:
+                raise UsageError(
+                    f"{shown(str(given))} is not a time; write 2026-03-01, 2026-03-01T08:00+01:00, "
+                    "or how long ago: 7d, 36h"
+                ) from None
+        if not isinstance(when, datetime):
+            when = datetime.combine(when, time())
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=zone(tz))
+        # A pandas Timestamp is a datetime too; a plain one binds as a parameter everywhere.
+        utc = when.astimezone(UTC)
+        return datetime(
+            utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC
+        )
+    except OverflowError:
+        raise UsageError(f"{shown(str(given))} lies outside the years 1 to 9999") from None
+
+
+def is_age(when: object) -> bool:
+    """Whether a moment is given as how long ago it was: ``"36h"``, a timedelta.
+
+    Example:
+        >>> is_age("36h"), is_age("2026-03-01")
+        (True, False)
+    """
+    return isinstance(when, timedelta) or (
+        isinstance(when, str) and _AGO.fullmatch(when.strip().lower()) is not None
     )
 
 
@@ -182,8 +200,10 @@ def zone(tz: str) -> ZoneInfo:
     """
     try:
         return ZoneInfo(tz)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise UsageError(f"No time zone is called {tz!r}; write one such as UTC or Europe/Berlin") from None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        close = closest(tz, available_timezones())
+        write = f"did you mean {' or '.join(close)}?" if close else "write one such as UTC or Europe/Berlin"
+        raise UsageError(f"No time zone is called {shown(tz)}; {write}") from None
 
 
 def _texts(name: str, given: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -199,7 +219,7 @@ def _texts(name: str, given: str | Iterable[str] | None) -> tuple[str, ...]:
 def describe(filters: Filters, tz: str = "UTC") -> str:
     """The filters in words, for captions, with times in ``tz``; an empty text when nothing is filtered."""
     parts = [
-        f"{name} {when.astimezone(zone(tz)):%Y-%m-%d %H:%M} {tz}"
+        f"{name} {words_of(when, tz)}"
         for name, when in (("since", filters.since), ("until", filters.until))
         if when
     ]
@@ -211,6 +231,20 @@ def describe(filters: Filters, tz: str = "UTC") -> str:
         ("operation", filters.ops),
     ):
         if values:
-            shown = ", ".join(values[:3]) + (f" and {len(values) - 3} more" if len(values) > 3 else "")
-            parts.append(f"{name} {shown}")
+            first = ", ".join(_one_line(value) for value in values[:3])
+            parts.append(f"{name} {first}{f' and {len(values) - 3} more' if len(values) > 3 else ''}")
     return ", ".join(parts)
+
+
+def words_of(when: datetime, tz: str) -> str:
+    """A moment to the minute, with its zone."""
+    try:
+        return f"{when.astimezone(zone(tz)):%Y-%m-%d %H:%M} {tz}"
+    except OverflowError:  # at the ends of the calendar
+        return f"{when:%Y-%m-%d %H:%M} UTC"
+
+
+def _one_line(text: str) -> str:
+    from ctera_insights.insights.charts.style import shortened
+
+    return shortened(text, _LONGEST_IN_WORDS)

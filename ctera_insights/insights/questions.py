@@ -167,7 +167,7 @@ class Questions:
     @_documented
     def moves(self, *, level: int | None = None, limit: int = 20, **filters: Unpack[FilterArgs]) -> Result:
         """See ``moves.sql``."""
-        return self.ask("moves", {"level_or_null": level, "limit": limit}, **filters)
+        return self.ask("moves", {"level": level, "limit": limit}, **filters)
 
     @_documented
     def restores(self, *, limit: int = 1000, **filters: Unpack[FilterArgs]) -> Result:
@@ -182,12 +182,12 @@ class Questions:
     @_documented
     def path_history(self, of_path: str, **filters: Unpack[FilterArgs]) -> Result:
         """See ``path_history.sql``."""
-        return self.ask("path_history", {"of_path": of_path.strip("/")}, **filters)
+        return self.ask("path_history", {"of_path": of_path}, **filters)
 
     @_documented
     def feed_health(self, *, as_of: When | None = None, **filters: Unpack[FilterArgs]) -> Result:
         """See ``feed_health.sql``."""
-        return self.ask("feed_health", {"as_of_or_now": as_of}, **filters)
+        return self.ask("feed_health", {"as_of": as_of}, **filters)
 
     @_documented
     def feed_lag(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from html import escape
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from ctera_insights.errors import InsightsError, UsageError
+from ctera_insights.errors import ReportIncomplete, UsageError
 from ctera_insights.insights.filters import When, moment, zone
+from ctera_insights.insights.parts import run_notebook
+from ctera_insights.lake import Lake
+from ctera_insights.output import output, writable
+from ctera_insights.text import visible
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from nbformat import NotebookNode
 
 NOTEBOOK: Final = "report.ipynb"
 _STYLE: Final = """
@@ -28,6 +33,7 @@ table { border-collapse: collapse; font-size: 13px; margin: .5rem 0; }
 th, td { padding: .25rem .6rem; text-align: left; border-bottom: 1px solid #eee; max-width: 36rem;
   overflow-wrap: anywhere; vertical-align: top; }
 th { border-bottom: 2px solid #999; } td { font-variant-numeric: tabular-nums; }
+p.failed { color: #b00020; border-left: 3px solid #b00020; padding-left: .6rem; overflow-wrap: anywhere; }
 code { font-size: 12px; overflow-wrap: anywhere; } a.anchor-link { display: none; }
 @media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } img, tr { break-inside: avoid;
 } }
@@ -73,13 +79,13 @@ def make_report(
 
     Raises:
         UsageError: the extra ``notebooks`` is missing, or an argument is wrong.
-        InsightsError: a cell failed; the message holds its error.
+        StoreNotFound: nothing was ever collected there.
+        ReportIncomplete: it was written, but parts of it failed: each says so in its place.
+        InsightsError: nothing of it could be made, or it cannot be written to that place.
     """
-    try:
-        import papermill
-        from papermill.exceptions import PapermillExecutionError
-    except ImportError:
-        raise UsageError("Reports need the extra: pip install 'ctera-insights[notebooks]'") from None
+    for package in ("nbclient", "nbconvert", "papermill"):
+        if find_spec(package) is None:
+            raise UsageError("Reports need the extra: pip install 'ctera-insights[notebooks]'")
     zone(tz)
     if urlsplit(str(store)).password or urlsplit(str(store)).username:
         raise UsageError("Give the store's credentials in the environment, not in its URL")
@@ -91,41 +97,29 @@ def make_report(
         "title": title,
         "sensitivity": sensitivity,
     }
-    source = Path(notebook) if notebook else notebook_path()
-    with tempfile.TemporaryDirectory() as scratch:
-        executed = Path(keep) if keep else Path(scratch) / source.name
-        try:
-            papermill.execute_notebook(
-                str(source),
-                str(executed),
-                parameters=parameters,
-                kernel_name="python3",
-                cwd=str(Path.cwd()),
-                progress_bar=False,
-                config=_kernel_config(),
-            )
-        except PapermillExecutionError as error:
-            raise InsightsError(
-                f"The report failed in cell {error.exec_count}: {error.ename}: {error.evalue}"
-            ) from None
-        body = _body(executed)
-    to = Path(to)
-    to.write_text(_page(title, body), encoding="utf-8")
+    to = writable(to)
+    if keep is not None:
+        writable(keep)
+    Lake(store).events.delta()  # a store that is not there is told here, not by each part
+    executed, failed = run_notebook(Path(notebook) if notebook else notebook_path(), parameters, Path.cwd())
+    with output(to) as file:
+        file.write_text(_page(title, _body(executed)), encoding="utf-8")
+    if keep is not None:
+        import nbformat
+
+        write: Any = nbformat.write  # untyped
+        with output(keep) as file:
+            write(executed, file)
+    if failed:
+        raise ReportIncomplete(to, [str(part) for part in failed])
     return to
-
-
-def _kernel_config() -> Any:
-    """The kernel is spoken to through a file socket where there are any: no other user can listen in."""
-    from traitlets.config import Config
-
-    return Config({"KernelManager": {"transport": "ipc"}} if os.name == "posix" else {})
 
 
 def _text(when: datetime | None) -> str | None:
     return when.isoformat() if when else None
 
 
-def _body(executed: Path) -> str:
+def _body(executed: NotebookNode) -> str:
     """The outputs and texts of an executed notebook as HTML, without its code."""
     import nbconvert
 
@@ -138,7 +132,7 @@ def _body(executed: Path) -> str:
         exclude_anchor_links=True,
         embed_images=True,
     )
-    body: str = exporter.from_filename(str(executed))[0]
+    body: str = exporter.from_notebook_node(executed)[0]
     return body
 
 
@@ -146,5 +140,5 @@ def _page(title: str, body: str) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{escape(visible(title))}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import aiohttp
+from yarl import URL
+
 from ctera_insights.errors import UsageError, WebhookFailed
+from ctera_insights.insights.payload import payload
 from ctera_insights.plain import run
+from ctera_insights.portal.proxy import environment_proxy
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -38,10 +43,12 @@ async def post(
     timeout_s: float = 10.0,
     first_wait_s: float = 1.0,
 ) -> int:
-    """POST alerts as JSON to a receiver; nothing is sent when there are none.
+    """POST alerts as JSON to a receiver; nothing is sent when all is quiet.
 
-    The body holds ``subject``, ``text`` (as chat receivers show it), ``sensitivity``, ``period`` and
-    ``alerts``. The header ``Idempotency-Key`` is the same for the same alerts. With a secret,
+    The body holds ``subject``, ``text`` (as chat receivers show it), ``sensitivity``, ``period``, ``alerts``,
+    ``failures`` and ``unreadable_permissions``; it is never larger than 28 kB, see
+    :mod:`ctera_insights.insights.payload`. The header ``Idempotency-Key`` is the same for the same alerts.
+    The environment's proxies are used. With a secret,
     ``X-Ctera-Insights-Signature`` carries ``sha256=`` and the HMAC-SHA256 of the body in hex. No answer, 408,
     425, 429 and 5xx are tried again, with exponentially growing waits with jitter, or as long as
     ``Retry-After`` asks (at most a minute). The URL may be a secret itself: messages name its host only.
@@ -63,15 +70,22 @@ async def post(
     """
     from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
         raise UsageError("A webhook is an http or https URL")
-    if not alerts:
+    if alerts.quiet:
         return 0
-    body = json.dumps(alerts.as_dict(), ensure_ascii=False).encode()
+    body = await asyncio.to_thread(payload, alerts)
+    told = [*(alert.id for alert in alerts), *(failure.rule for failure in alerts.failures)]
+    if alerts.unreadable:
+        told.append(f"unreadable {alerts.unreadable.changes}")
     headers = {
         "Content-Type": "application/json",
-        "Idempotency-Key": sha256("\n".join(alert.id for alert in alerts).encode()).hexdigest()[:32],
+        "Idempotency-Key": sha256("\n".join(told).encode()).hexdigest()[:32],
     }
     if secret:
         headers[SIGNATURE_HEADER] = "sha256=" + hmac.new(secret.encode(), body, sha256).hexdigest()
@@ -101,13 +115,18 @@ def post_sync(url: str, alerts: Alerts, *, secret: str | None = None, attempts: 
 
 
 async def _once(url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> int:
-    import aiohttp
-
     host = urlsplit(url).hostname
+    proxy = environment_proxy(URL(url))
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s)) as session,
-            session.post(url, data=body, headers=headers, allow_redirects=False) as response,
+            session.post(
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                proxy=proxy.reveal() if proxy else None,
+            ) as response,
         ):
             status = response.status
             retry_after = response.headers.get("Retry-After", "")

@@ -92,6 +92,7 @@ class Maker:
             "feed": "portal",
             "seq": seq,
             "batch": batch,
+            "epoch": 1,
             "collected_at": self.now + timedelta(seconds=self.random.randint(1, 300)),
             "phase": self.phase,
             "type": thing.type,
@@ -118,9 +119,7 @@ class Maker:
                 "old_acl": old_acl,
             }
         )
-        self.events.append(
-            common | {"epoch": 1, "portal_modified_date": self.now, "caught_up": batch % 3 == 0}
-        )
+        self.events.append(common | {"portal_modified_date": self.now, "caught_up": batch % 3 == 0})
 
     def live(self, changes: int) -> None:
         self.phase = "live"

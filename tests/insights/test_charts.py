@@ -42,7 +42,15 @@ def test_an_axis_of_time_names_its_zone(insights: Insights, name: str):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_nothing_to_show_says_so(insights: Insights, name: str):
-    result = getattr(insights, name)(cloud_folder="there is none")
+    nothing = {
+        "since": "2099-01-01",
+        "cloud_folder": "Projects",
+        "path": "Projects/Team 1",
+        "extension": "log",
+    }
+    if name not in {"activity_over_time", "heatmap", "operations", "hot_folders", "hot_files", "growth"}:
+        nothing |= {"type": "folder"}
+    result = getattr(insights, name)(**nothing)
     assert "no data" in result.plot().svg()
 
 

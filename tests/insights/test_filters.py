@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from ctera_insights.insights.filters import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import duckdb
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -41,7 +44,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
                 c.path.str.match("Projects/Team 1(/|$)") | c.old_path.str.match("Projects/Team 1/").eq(True)
             ),
         ),
-        ({"path": ["Projects/Tea", "Nowhere"]}, lambda c: c.seq < 0),
+        ({"path": "Projects/Team 1", "until": "2026-01-01"}, lambda c: c.seq < 0),
     ],
 )
 def test_each_filter_narrows_changes_as_a_pandas_mask_does(
@@ -67,18 +70,20 @@ def test_every_analysis_takes_every_filter(insights: Insights, name: str):
 @settings(max_examples=60, deadline=None)
 def test_any_text_is_a_value_and_never_sql(insights: Insights, text: str):
     for filters in ({"path": text}, {"cloud_folder": text}, {"extension": text}, {"type": text}):
-        result = insights.operations(**filters)
-        if "\0" not in text:
-            result.arrow()
+        with suppress(UsageError):  # it is no name of this store
+            insights.operations(**filters).arrow()
+        predicate, values = Filters.of(**filters).predicate("activity")
         if text.strip(" /."):  # else it may mean that there is no such filter
             (filtered,) = filters
-            assert result.sql == insights.operations(**{filtered: "something else"}).sql
+            assert predicate == Filters.of(**{filtered: "something else"}).predicate("activity")[0]
+            assert values
 
 
 def test_classic_injections_find_nothing_and_harm_nothing(insights: Insights):
     for text in ("'; DROP TABLE activity; --", "x' OR '1'='1", "$since", "Projects') OR (TRUE"):
-        assert len(insights.changes(cloud_folder=text)) == 0
-        assert len(insights.changes(path=text)) == 0
+        for filters in ({"cloud_folder": text}, {"path": text}):
+            with pytest.raises(UsageError, match="in this store"):
+                insights.changes(**filters)
     assert len(insights.changes()) > 0
 
 
@@ -94,6 +99,9 @@ def test_times_are_read_in_the_zone_that_was_asked_for():
     [
         {"op": "removed"},
         {"since": "yesterday"},
+        {"since": "99999999999d"},
+        {"since": timedelta(days=999_999)},
+        {"since": "0001-01-01T00:00+01:00"},
         {"since": "2026-05-01", "until": "2026-04-01"},
         {"path": 7},
         {"cloud_folder": [None]},
@@ -111,14 +119,89 @@ def test_wrong_parameters_are_refused(insights: Insights):
         insights.activity_over_time(every="fortnight")
     with pytest.raises(UsageError, match="time zone"):
         insights.heatmap(tz="Mars/Olympus")
-    with pytest.raises(UsageError, match="hot_folders"):
+    with pytest.raises(UsageError, match="Europe/Berlin"):
+        insights.heatmap(tz="europe/berlin")
+    with pytest.raises(UsageError, match="time zone"):
+        insights.heatmap(tz="Europe")
+    with pytest.raises(UsageError, match="did you mean 'hot_folders'"):
         insights.ask("hot_fodlers")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (lambda i: i.operations(cloud_folder="projects"), "did you mean 'Projects'"),
+        (lambda i: i.operations(cloud_folder=["Projects", "Marketting"]), "did you mean 'Marketing"),
+        (lambda i: i.operations(cloud_folder="Project"), "did you mean 'Projects'"),
+        (lambda i: i.operations(path="Nowhere"), "path 'Nowhere'"),
+        (lambda i: i.operations(path="Projects/team 1"), "did you mean 'Projects/Team 1'"),
+        (
+            lambda i: i.operations(path="Projects/Team 1/Anderung 0"),
+            "did you mean 'Projects/Team 1/Änderung 0'",
+        ),
+        (lambda i: i.operations(path="Projects/Tea"), "path 'Projects/Tea'"),
+        (lambda i: i.operations(type="File"), "did you mean 'file'"),
+        (lambda i: i.operations(extension="dox"), "did you mean 'docx'"),
+        (lambda i: i.operations(op="delete"), "did you mean 'deleted'"),
+        (lambda i: i.path_history("Projects/Team 1/no such.pdf").df(), "Nothing in this store"),
+        (lambda i: i.path_history(7), "a path"),
+        (lambda i: i.operations(cloudfolder="Projects"), "did you mean 'cloud_folder'"),
+        (lambda i: i.hot_folders(levle=2), "did you mean 'level'"),
+        (lambda i: i.ask("hot_folders", {"levels": 2}), "did you mean 'level'"),
+        (lambda i: i.changes(pth="x"), "did you mean 'path'"),
+        (lambda i: i.alerts(sinse="1h"), "did you mean 'since'"),
+        (lambda i: i.sql("SELECT 1", cloud_folder="projects"), "did you mean 'Projects'"),
+        (lambda i: i.activity_over_time(by="cloudfolder"), "did you mean 'cloud_folder'"),
+        (lambda i: i.hot_files(limit=0), "limit is a whole number from 1 on"),
+        (lambda i: i.hot_folders(level="2"), "level is a whole number"),
+        (lambda i: i.temperature(hot_days=float("nan")), "hot_days is a number"),
+        (lambda i: i.largest_files(limit=2**70), "limit is a whole number"),
+    ],
+)
+def test_a_name_that_never_was_is_told_with_what_may_have_been_meant(
+    named: Insights, asked: Callable[[Insights], Any], said: str
+):
+    with pytest.raises(UsageError) as refused:
+        asked(named)
+    assert said in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def named(world: Any, connection_of: Callable[[Any], duckdb.DuckDBPyConnection]) -> Insights:
+    """With the folders of the store, as a store has them."""
+    connection = connection_of(world)
+    connection.execute("CREATE VIEW folders AS FROM objects WHERE type <> 'file'")
+    return Insights(connection)
+
+
+def test_what_was_there_once_has_an_empty_answer_and_no_error(named: Insights, world: Any):
+    moved = world.changes[world.changes.op == "moved"].iloc[0]
+    assert len(named.changes(path=moved.old_path))
+    assert named.changes(path=moved.old_path, until="2026-01-01").df().empty
+    assert named.operations(cloud_folder="Projects", since="2099-01-01").df().empty
+    assert len(named.path_history(moved.old_path))
+
+
+def test_an_empty_store_knows_no_names_and_blames_none(
+    world: Any, connection_of: Callable[[Any], duckdb.DuckDBPyConnection]
+):
+    connection = connection_of(world)
+    connection.execute("DELETE FROM activity")
+    assert Insights(connection).operations(cloud_folder="Finance", path="x/y").df().empty
+
+
+def test_parameters_left_out_get_the_defaults_of_the_method(insights: Insights):
+    for name in analyses():
+        if name != "path_history":
+            assert insights.ask(name).arrow() is not None
+    assert len(insights.ask("hot_files", {"limit": 3})) == 3
+    assert insights.ask("moves", {"level": 1}).parameters["level_or_null"] == 1
 
 
 def test_the_width_of_a_timeline_follows_its_span(insights: Insights):
     assert insights.activity_over_time().options["every"] == "1 day"
     assert insights.activity_over_time(since="2026-03-10", until="2026-03-13").options["every"] == "1 hour"
-    assert insights.activity_over_time(cloud_folder="no such").df().empty
+    assert insights.activity_over_time(since="2099-01-01").df().empty
 
 
 def test_own_sql_sees_scopes_filters_and_parameters(insights: Insights, world: Any):

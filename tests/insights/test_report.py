@@ -11,7 +11,7 @@ import pytest
 
 from ctera_insights.activity import enrich_lake
 from ctera_insights.collect import Collector
-from ctera_insights.errors import InsightsError, UsageError
+from ctera_insights.errors import InsightsError, ReportIncomplete, StoreNotFound, UsageError
 from ctera_insights.insights.report import make_report, notebook_path
 from ctera_insights.lake import Lake
 from ctera_insights.portal import AsyncGlobalAdmin
@@ -60,14 +60,51 @@ def test_a_report_on_nothing_still_comes(store: Path, tmp_path: Path):
 
 def test_a_wrong_store_is_named_and_writes_nothing(tmp_path: Path):
     to = tmp_path / "r.html"
-    with pytest.raises(InsightsError, match="StoreNotFound"):
+    with pytest.raises(StoreNotFound, match="nowhere"):
         make_report(tmp_path / "nowhere", to)
     assert not to.exists()
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path: Path):
+    with pytest.raises(UsageError, match="no directory"):
+        make_report(tmp_path / "not looked at", tmp_path / "no" / "r.html")
+
+
+def test_a_part_that_fails_says_so_in_its_place_and_the_others_go_on(store: Path, tmp_path: Path):
+    notebook = nbformat.read(notebook_path(), 4)
+    broken = nbformat.v4.new_code_cell("raise ValueError('no <b>picture</b>\\nof this')")
+    at = next(i for i, cell in enumerate(notebook.cells) if cell.source == "## Growth")
+    notebook.cells = [*notebook.cells[:2], *notebook.cells[at - 1 : at + 1], broken, notebook.cells[-1]]
+    nbformat.write(notebook, tmp_path / "own.ipynb")
+    to, kept = tmp_path / "report.html", tmp_path / "kept.ipynb"
+    with pytest.raises(ReportIncomplete) as failure:
+        make_report(store, to, notebook=tmp_path / "own.ipynb", keep=kept)
+    assert failure.value.path == to
+    assert failure.value.failures == ("Growth: ValueError: no <b>picture</b>",)
+    page = to.read_text()
+    assert "This part failed: ValueError: no &lt;b&gt;picture&lt;/b&gt;" in page
+    assert "median_lag_s" in page.partition("This part failed")[2], "what follows goes on"
+    for text in (page, kept.read_text()):
+        assert "Traceback" not in text
+
+
+def test_without_its_beginning_there_is_no_report(store: Path, tmp_path: Path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import no_such_package_of_ours")])
+    nbformat.write(notebook, tmp_path / "own.ipynb")
+    with pytest.raises(InsightsError, match="ModuleNotFoundError"):
+        make_report(store, tmp_path / "r.html", notebook=tmp_path / "own.ipynb")
+    assert not (tmp_path / "r.html").exists()
 
 
 def test_credentials_in_the_stores_url_are_refused(tmp_path: Path):
     with pytest.raises(UsageError, match="environment"):
         make_report("s3://key:secret@bucket/data", tmp_path / "r.html")
+
+
+def test_a_file_that_is_no_notebook_is_told(store: Path, tmp_path: Path):
+    (tmp_path / "own.ipynb").write_text("no notebook")
+    with pytest.raises(UsageError, match=r"own\.ipynb"):
+        make_report(store, tmp_path / "r.html", notebook=tmp_path / "own.ipynb")
 
 
 def test_the_notebook_comes_with_the_package():

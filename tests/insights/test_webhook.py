@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from aiohttp import web
 
 from ctera_insights.errors import UsageError, WebhookFailed
-from ctera_insights.insights.alerts import Alert, Alerts
+from ctera_insights.insights.alerts import Alert, Alerts, Failure
+from ctera_insights.insights.payload import payload
 from ctera_insights.insights.webhook import SIGNATURE_HEADER, post
 
 HOUR = datetime(2026, 1, 1, 9, tzinfo=UTC)
@@ -110,3 +112,62 @@ async def test_nothing_is_sent_when_all_is_quiet(receiver: Any):
 async def test_what_is_no_url_is_refused():
     with pytest.raises(UsageError):
         await post("ftp://x", ALERTS)
+
+
+def many(count: int, name: str = "Cloud folder {} of the department with a long name") -> Alerts:
+    alerts = []
+    for number in range(count):
+        alert = Alert(
+            "mass_deletion", "Mass deletion", "many files went", "deletion(s)", name.format(number), HOUR,
+            HOUR, 700, 2.0, 31.0 + number,
+        )  # fmt: skip
+        alert.folders = [f"{alert.cloud_folder}/folder {i}" for i in range(5)]
+        alert.sample_paths = [f"{alert.cloud_folder}/folder/report number {i}.docx" for i in range(5)]
+        alerts.append(alert)
+    return Alerts(alerts, sensitivity=1.0, failures=[Failure("sudden_growth", "x" * 5000)])
+
+
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+
+
+@pytest.mark.parametrize(
+    ("count", "name"),
+    [*((count, "Cloud folder {}") for count in (1, 10, 60, 70, 1000)), (12, f"{{}} {FAMILY} {'ß' * 33_000}")],
+)
+def test_a_message_is_never_larger_than_chat_receivers_take(count: int, name: str):
+    alerts = many(count, name)
+    body = payload(alerts)
+    told = json.loads(body)
+    assert len(body) <= 28_000
+    assert len(told["text"]) <= 40_000
+    assert len(told["alerts"]) + told["left_out"] == count
+    assert told["alerts"], "the strongest are always told"
+    assert told["failures"][0]["rule"] == "sudden_growth"
+    strongest = max(alerts, key=lambda alert: alert.score)
+    assert strongest.id in {alert["id"] for alert in told["alerts"]}
+    assert payload(alerts) == body
+    if count == 60 and len(name) < 100:
+        assert told["left_out"] == 0, "evidence goes before alerts do"
+    if count <= 10 and len(name) < 100:
+        assert told["alerts"][0]["sample_paths"]
+
+
+async def test_a_rule_that_failed_is_told_although_nothing_fired(receiver: Any):
+    url, _, got = receiver
+    assert await post(url, Alerts([], sensitivity=1, failures=[Failure("mass_rename", "no column")])) == 204
+    assert json.loads(got[0][1])["failures"] == [{"rule": "mass_rename", "reason": "no column"}]
+
+
+async def test_the_proxy_of_the_environment_is_used(receiver: Any, monkeypatch: pytest.MonkeyPatch):
+    url, _, got = receiver
+    monkeypatch.setenv("http_proxy", url.partition("/hook")[0])
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert await post("http://hooks.example.invalid/hook/token", ALERTS) == 204
+    assert got[0][0]["Host"] == "hooks.example.invalid"
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://host:99999/x", "https://", "//x", ""])
+async def test_addresses_that_are_none_are_refused(url: str):
+    with pytest.raises(UsageError):
+        await post(url, ALERTS)

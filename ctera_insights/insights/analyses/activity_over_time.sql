@@ -20,16 +20,16 @@ WITH slots AS (
         END AS series,
         count(*) AS events,
         sum(greatest(size_delta, 0)) AS bytes_added,
-        sum(greatest(-size_delta, 0)) AS bytes_removed
+        -sum(least(size_delta, 0)) AS bytes_removed
     FROM changes
     GROUP BY ALL
 )
 SELECT
     time_bucket(CAST($every AS INTERVAL), timezone($tz, to_timestamp(slot * $grain_s))) AS time,
     series,
-    sum(events)::BIGINT AS events,
-    coalesce(sum(bytes_added), 0)::BIGINT AS bytes_added,
-    coalesce(sum(bytes_removed), 0)::BIGINT AS bytes_removed
+    sum(events) AS events,
+    coalesce(sum(bytes_added), 0) AS bytes_added,
+    coalesce(sum(bytes_removed), 0) AS bytes_removed
 FROM slots
 GROUP BY ALL
 ORDER BY time, series

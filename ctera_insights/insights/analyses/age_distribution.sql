@@ -24,7 +24,7 @@ classes AS (
             WHEN days < 90 THEN 30 WHEN days < 365 THEN 90 WHEN days < 1096 THEN 365 ELSE 1096
         END AS from_days,
         count(*) AS files,
-        coalesce(sum(size), 0)::BIGINT AS bytes
+        coalesce(sum(size), 0) AS bytes
     FROM aged
     GROUP BY from_days
 )

@@ -13,7 +13,7 @@
 -- Caveats: Same name and size are a hint, not proof: the feed carries no content. Compare through Direct IO.
 -- Picture: none
 WITH top AS (
-    SELECT name, size, count(*) AS copies, (count(*) - 1) * size AS wasted_bytes
+    SELECT name, size, count(*) AS copies, (count(*) - 1) * size::HUGEINT AS wasted_bytes
     FROM current
     WHERE type = 'file' AND size >= $min_bytes
     GROUP BY name, size
@@ -26,7 +26,7 @@ SELECT
     size,
     any_value(copies) AS copies,
     any_value(wasted_bytes) AS wasted_bytes,
-    count(DISTINCT folder_id) AS cloud_folders,
+    count(DISTINCT hash(feed, folder_id)) AS cloud_folders,
     list(path ORDER BY path)[1:5] AS sample_paths
 FROM current
 JOIN top USING (name, size)

@@ -19,7 +19,7 @@ WITH per_parent AS (
         if($level = 1, cloud_folder, left(path, greatest(length(path) - length(name) - 1, 0))) AS parent,
         cloud_folder,
         sum(greatest(size_delta, 0)) AS bytes_added,
-        sum(greatest(-size_delta, 0)) AS bytes_removed,
+        -sum(least(size_delta, 0)) AS bytes_removed,
         count(*) FILTER (type = 'file' AND op IN ('created', 'restored'))
             - count(*) FILTER (type = 'file' AND op = 'deleted') AS net_files,
         min("at") AS first_at,
@@ -33,10 +33,10 @@ span AS (
 SELECT
     coalesce(nullif(array_to_string(string_split(parent, '/')[1:$level], '/'), ''), cloud_folder) AS folder,
     cloud_folder,
-    (coalesce(sum(bytes_added), 0) - coalesce(sum(bytes_removed), 0))::BIGINT AS net_bytes,
-    coalesce(sum(bytes_added), 0)::BIGINT AS bytes_added,
-    coalesce(sum(bytes_removed), 0)::BIGINT AS bytes_removed,
-    sum(net_files)::BIGINT AS net_files,
+    coalesce(sum(bytes_added), 0) - coalesce(sum(bytes_removed), 0) AS net_bytes,
+    coalesce(sum(bytes_added), 0) AS bytes_added,
+    coalesce(sum(bytes_removed), 0) AS bytes_removed,
+    sum(net_files) AS net_files,
     net_bytes / any_value(days) AS bytes_per_day
 FROM per_parent, span
 GROUP BY folder, cloud_folder

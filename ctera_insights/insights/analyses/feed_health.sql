@@ -19,7 +19,7 @@
 --   quarantined: entries that could not be read
 -- Parameters:
 --   as_of: the moment that `quiet_s` is counted to; by default now
--- Caveats: Filters do not apply. A feed without changes is quiet and healthy.
+-- Caveats: Filters do not apply. A lag below zero tells that the Portal's clock is ahead of the collector's. A feed without changes is quiet and healthy.
 -- Picture: none
 WITH lags AS (
     SELECT
@@ -35,8 +35,8 @@ SELECT
     count(DISTINCT epoch) AS epochs,
     count(*) AS batches,
     max(batch) - min(batch) + 1 - count(*) AS missing_batches,
-    sum(events)::BIGINT AS events,
-    (sum(events) - coalesce(any_value(live), 0))::BIGINT AS baseline_events,
+    sum(events) AS events,
+    sum(events) - coalesce(any_value(live), 0) AS baseline_events,
     coalesce(any_value(live), 0) AS live_events,
     median(events) AS median_batch_rows,
     max(events) AS largest_batch_rows,
@@ -46,7 +46,7 @@ SELECT
     max(collected_at) AS last_collected_at,
     (epoch_us($as_of_or_now) - epoch_us(max(collected_at))) / 1e6 AS quiet_s,
     arg_max(caught_up, batch) AS caught_up,
-    sum(quarantined)::BIGINT AS quarantined
+    sum(quarantined) AS quarantined
 FROM batches
 LEFT JOIN lags USING (feed)
 GROUP BY feed

@@ -9,7 +9,7 @@
 -- Parameters:
 --   every: width of an interval, such as '1 hour'; by default one that gives 30 to 200 of them
 --   tz: time zone of `time`
--- Caveats: The clocks of the Portal and of the collector both count; a history replayed at once lags by its age.
+-- Caveats: The clocks of the Portal and of the collector both count: below zero, the Portal's is ahead. A history replayed at once lags by its age.
 -- Picture: lag
 WITH per_slot AS (
     SELECT

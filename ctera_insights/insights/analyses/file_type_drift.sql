@@ -28,7 +28,7 @@ intervals AS (
     SELECT
         time_bucket(CAST($every AS INTERVAL), timezone($tz, to_timestamp(slot * $grain_s))) AS time,
         if(extension IN (FROM frequent), extension, '(other)') AS extension,
-        sum(files)::BIGINT AS files
+        sum(files) AS files
     FROM slots
     GROUP BY ALL
 )

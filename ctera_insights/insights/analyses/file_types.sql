@@ -14,7 +14,7 @@
 SELECT
     coalesce(extension, '') AS extension,
     count(*) AS files,
-    coalesce(sum(size), 0)::BIGINT AS bytes,
+    coalesce(sum(size), 0) AS bytes,
     files / sum(files) OVER () AS share_of_files,
     coalesce(bytes / nullif(sum(bytes) OVER (), 0), 0) AS share_of_bytes,
     median(size) AS median_bytes

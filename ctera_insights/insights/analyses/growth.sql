@@ -21,7 +21,7 @@ WITH slots AS (
         if(phase = 'live' AND ($since_or_null IS NULL OR "at" >= $since_or_null),
             epoch_us("at") // ($grain_s * 1000000), NULL) AS slot,
         sum(greatest(size_delta, 0)) AS bytes_added,
-        sum(greatest(-size_delta, 0)) AS bytes_removed,
+        -sum(least(size_delta, 0)) AS bytes_removed,
         count(*) FILTER (type = 'file' AND op IN ('created', 'restored')) AS files_added,
         count(*) FILTER (type = 'file' AND op = 'deleted') AS files_removed
     FROM history
@@ -47,10 +47,10 @@ start AS (
 intervals AS (
     SELECT
         time_bucket(CAST($every AS INTERVAL), timezone($tz, to_timestamp(slot * $grain_s))) AS time,
-        coalesce(sum(bytes_added), 0)::BIGINT AS bytes_added,
-        coalesce(sum(bytes_removed), 0)::BIGINT AS bytes_removed,
-        sum(files_added)::BIGINT AS files_added,
-        sum(files_removed)::BIGINT AS files_removed
+        coalesce(sum(bytes_added), 0) AS bytes_added,
+        coalesce(sum(bytes_removed), 0) AS bytes_removed,
+        sum(files_added) AS files_added,
+        sum(files_removed) AS files_removed
     FROM slots
     WHERE slot IS NOT NULL
     GROUP BY time
@@ -63,7 +63,7 @@ SELECT
     bytes_added + bytes_removed AS churn_bytes,
     files_added,
     files_removed,
-    (start.bytes + sum(bytes_added - bytes_removed) OVER (ORDER BY time))::BIGINT AS total_bytes,
-    (start.files + sum(files_added - files_removed) OVER (ORDER BY time))::BIGINT AS total_files
+    start.bytes + sum(bytes_added - bytes_removed) OVER (ORDER BY time) AS total_bytes,
+    start.files + sum(files_added - files_removed) OVER (ORDER BY time) AS total_files
 FROM intervals, start
 ORDER BY time

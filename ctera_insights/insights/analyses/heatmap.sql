@@ -23,7 +23,7 @@ span AS (
 SELECT
     isodow(time) AS weekday,
     hour(time) AS hour,
-    sum(events)::BIGINT AS events,
+    sum(events) AS events,
     sum(events) / any_value(weeks) AS events_per_hour
 FROM local, span
 GROUP BY weekday, hour

@@ -15,7 +15,7 @@
 -- Picture: bars
 WITH counted AS MATERIALIZED (
     -- Eight bytes instead of fifty to group by; what is counted exactly follows for the few that matter.
-    SELECT hash(folder_id, guid) AS object, count(*) AS events
+    SELECT hash(feed, folder_id, guid) AS object, count(*) AS events
     FROM changes
     WHERE type = 'file'
     GROUP BY object
@@ -27,18 +27,19 @@ frequent AS (
 ),
 hottest AS (
     SELECT
+        feed,
         folder_id,
         guid,
         count(*) AS events,
-        coalesce(sum(greatest(size_delta, 0)), 0)::BIGINT AS bytes_added,
-        coalesce(sum(greatest(-size_delta, 0)), 0)::BIGINT AS bytes_removed,
+        coalesce(sum(greatest(size_delta, 0)), 0) AS bytes_added,
+        coalesce(-sum(least(size_delta, 0)), 0) AS bytes_removed,
         max("at") AS last_at,
         max(seq) AS seq
     FROM changes
-    SEMI JOIN frequent ON frequent.object = hash(changes.folder_id, changes.guid)
+    SEMI JOIN frequent ON frequent.object = hash(changes.feed, changes.folder_id, changes.guid)
     WHERE type = 'file'
-    GROUP BY folder_id, guid
-    ORDER BY events DESC, folder_id, guid
+    GROUP BY feed, folder_id, guid
+    ORDER BY events DESC, feed, folder_id, guid
     LIMIT $limit
 )
 SELECT
@@ -52,5 +53,5 @@ SELECT
     hottest.folder_id,
     hottest.guid
 FROM hottest
-JOIN changes USING (folder_id, guid, seq)
-ORDER BY events DESC, folder_id, guid
+JOIN changes USING (feed, folder_id, guid, seq)
+ORDER BY events DESC, feed, folder_id, guid

@@ -26,7 +26,7 @@ WITH per_parent AS (
         count(*) FILTER (op IN ('renamed', 'moved')) AS renamed_or_moved,
         count(*) FILTER (op = 'deleted') AS deleted,
         sum(greatest(size_delta, 0)) AS bytes_added,
-        sum(greatest(-size_delta, 0)) AS bytes_removed,
+        -sum(least(size_delta, 0)) AS bytes_removed,
         max("at") AS last_at
     FROM changes
     GROUP BY ALL
@@ -34,13 +34,13 @@ WITH per_parent AS (
 SELECT
     coalesce(nullif(array_to_string(string_split(parent, '/')[1:$level], '/'), ''), cloud_folder) AS folder,
     cloud_folder,
-    sum(events)::BIGINT AS events,
-    sum(created)::BIGINT AS created,
-    sum(modified)::BIGINT AS modified,
-    sum(renamed_or_moved)::BIGINT AS renamed_or_moved,
-    sum(deleted)::BIGINT AS deleted,
-    coalesce(sum(bytes_added), 0)::BIGINT AS bytes_added,
-    coalesce(sum(bytes_removed), 0)::BIGINT AS bytes_removed,
+    sum(events) AS events,
+    sum(created) AS created,
+    sum(modified) AS modified,
+    sum(renamed_or_moved) AS renamed_or_moved,
+    sum(deleted) AS deleted,
+    coalesce(sum(bytes_added), 0) AS bytes_added,
+    coalesce(sum(bytes_removed), 0) AS bytes_removed,
     max(last_at) AS last_at
 FROM per_parent
 GROUP BY folder, cloud_folder

@@ -27,7 +27,7 @@ SELECT
     array_to_string(string_split(parent, '/')[1:coalesce($level_or_null, 1000)], '/') AS to_folder,
     count(*) FILTER (old_parent <> parent) AS moves,
     count(*) FILTER (old_parent = parent) AS renames,
-    coalesce(sum(size) FILTER (type = 'file'), 0)::BIGINT AS bytes,
+    coalesce(sum(size) FILTER (type = 'file'), 0) AS bytes,
     arg_max(path, "at") AS sample_path,
     max("at") AS last_at
 FROM wandered

@@ -20,10 +20,10 @@ touched AS (
     SELECT type, bit_or(1 << bit) AS bits
     FROM changes
     JOIN numbered USING (op)
-    GROUP BY type, hash(folder_id, guid)
+    GROUP BY type, hash(feed, folder_id, guid)
 ),
 counted AS (
-    SELECT op, type, sum(n)::BIGINT AS objects
+    SELECT op, type, sum(n) AS objects
     FROM (SELECT type, bits, count(*) AS n FROM touched GROUP BY type, bits)
     JOIN numbered ON bits & (1 << bit) <> 0
     GROUP BY op, type
@@ -33,8 +33,8 @@ summed AS (
         op,
         type,
         count(*) AS events,
-        coalesce(sum(greatest(size_delta, 0)), 0)::BIGINT AS bytes_added,
-        coalesce(sum(greatest(-size_delta, 0)), 0)::BIGINT AS bytes_removed,
+        coalesce(sum(greatest(size_delta, 0)), 0) AS bytes_added,
+        coalesce(-sum(least(size_delta, 0)), 0) AS bytes_removed,
         min("at") AS first_at,
         max("at") AS last_at
     FROM changes

@@ -20,8 +20,8 @@ WITH state AS (
     SELECT
         count(*) FILTER (type = 'file') AS files,
         count(*) FILTER (type <> 'file') AS folders,
-        coalesce(sum(size) FILTER (type = 'file'), 0)::BIGINT AS bytes,
-        count(DISTINCT folder_id) AS cloud_folders
+        coalesce(sum(size) FILTER (type = 'file'), 0) AS bytes,
+        count(DISTINCT hash(feed, folder_id)) AS cloud_folders
     FROM current
 ),
 activity_seen AS (
@@ -31,8 +31,8 @@ activity_seen AS (
         count(*) FILTER (op = 'modified') AS modified,
         count(*) FILTER (op IN ('renamed', 'moved')) AS renamed_or_moved,
         count(*) FILTER (op = 'deleted') AS deleted,
-        coalesce(sum(greatest(size_delta, 0)), 0)::BIGINT AS bytes_added,
-        coalesce(sum(greatest(-size_delta, 0)), 0)::BIGINT AS bytes_removed,
+        coalesce(sum(greatest(size_delta, 0)), 0) AS bytes_added,
+        coalesce(-sum(least(size_delta, 0)), 0) AS bytes_removed,
         min("at") AS first_at,
         max("at") AS last_at
     FROM changes

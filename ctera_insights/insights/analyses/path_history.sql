@@ -15,11 +15,15 @@
 -- Caveats: Renaming a folder above is one change of that folder, and none of what lies in it.
 -- Picture: none
 WITH objects_once_there AS (
-    SELECT DISTINCT folder_id, guid
+    SELECT feed, folder_id, guid
     FROM story
     WHERE path = $of_path OR old_path = $of_path
+    UNION
+    SELECT feed, folder_id, guid -- a folder above was renamed since the last change of its own
+    FROM objects
+    WHERE path = $of_path
 )
 SELECT "at", phase, op, path, old_path, size, size_delta, cloud_folder, guid
 FROM story
-SEMI JOIN objects_once_there USING (folder_id, guid)
+SEMI JOIN objects_once_there USING (feed, folder_id, guid)
 ORDER BY folder_id, guid, feed, "at", seq

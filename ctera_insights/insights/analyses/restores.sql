@@ -20,7 +20,7 @@ WITH back AS (
     LIMIT $limit
 ),
 deletions AS (
-    SELECT folder_id, guid, "at"
+    SELECT feed, folder_id, guid, "at"
     FROM story
     WHERE op = 'deleted'
 )
@@ -34,6 +34,7 @@ SELECT
     (epoch_us(back.at) - epoch_us(max(deletions.at))) / 3600e6 AS gone_hours
 FROM back
 LEFT JOIN deletions
-    ON deletions.folder_id = back.folder_id AND deletions.guid = back.guid AND deletions.at <= back.at
+    ON deletions.feed = back.feed AND deletions.folder_id = back.folder_id AND deletions.guid = back.guid
+        AND deletions.at <= back.at
 GROUP BY back.feed, back.seq, back.at, back.cloud_folder, back.path, back.type, back.size
 ORDER BY back.at DESC, back.feed, back.seq DESC

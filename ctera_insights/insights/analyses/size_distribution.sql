@@ -13,7 +13,7 @@ WITH classes AS (
     SELECT
         CASE WHEN size < 1000 THEN if(size = 0, -1, 0) ELSE least(floor(log10(size)), 12) END::INTEGER AS class,
         count(*) AS files,
-        sum(size)::BIGINT AS bytes
+        sum(size) AS bytes
     FROM current
     WHERE type = 'file' AND size IS NOT NULL
     GROUP BY class

@@ -36,10 +36,10 @@ WITH per_parent AS (
 SELECT
     coalesce(nullif(array_to_string(string_split(parent, '/')[1:$level], '/'), ''), cloud_folder) AS folder,
     cloud_folder,
-    sum(parent_files)::BIGINT AS files,
-    sum(parent_bytes)::BIGINT AS bytes,
-    coalesce(sum(parent_files) FILTER (stale), 0)::BIGINT AS stale_files,
-    coalesce(sum(parent_bytes) FILTER (stale), 0)::BIGINT AS stale_bytes,
+    sum(parent_files) AS files,
+    sum(parent_bytes) AS bytes,
+    coalesce(sum(parent_files) FILTER (stale), 0) AS stale_files,
+    coalesce(sum(parent_bytes) FILTER (stale), 0) AS stale_bytes,
     coalesce(stale_bytes / nullif(sum(parent_bytes), 0), 0) AS stale_share,
     max(newest_at) AS newest_at
 FROM per_parent

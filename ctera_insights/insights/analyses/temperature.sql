@@ -24,7 +24,7 @@ WITH classed AS (
             ELSE 'cold'
         END AS temperature,
         count(*) AS files,
-        coalesce(sum(size), 0)::BIGINT AS bytes
+        coalesce(sum(size), 0) AS bytes
     FROM current
     WHERE type = 'file'
     GROUP BY ALL

@@ -45,6 +45,16 @@ class Options:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
+def drawable(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same rows with numbers as numpy has them: what is missing, or larger than 64 bits, as a float."""
+    made = frame.copy()
+    for column in made.columns:
+        kind = made[column].dtype
+        if isinstance(kind, pd.api.extensions.ExtensionDtype) and pd.api.types.is_numeric_dtype(kind):
+            made[column] = made[column].astype("float64" if made[column].hasnans else "int64")
+    return made
+
+
 def inline(frame: pd.DataFrame) -> Any:
     """The rows inline: a picture is drawn from as many as it needs, and fetches nothing."""
     plain = frame.copy()
@@ -68,9 +78,22 @@ def labelled(frame: pd.DataFrame, column: str, options: Options, *, shorten: boo
     return frame
 
 
+def named(series: pd.Series[Any], empty: str = "(none)") -> pd.Series[Any]:
+    """Names of series, each short, visible and its own."""
+    names: dict[str, str] = {}
+    for text in dict.fromkeys(series.dropna()):
+        name = short = style.shortened(str(text), style.SERIES_CHARACTERS) or empty
+        number = 1
+        while name in names.values():
+            number += 1
+            name = f"{short} ({number})"
+        names[text] = name
+    return series.map(names).fillna("(unknown)")
+
+
 def top_series(frame: pd.DataFrame, column: str, value: str, limit: int) -> pd.DataFrame:
     """The largest series, and all others as one."""
-    frame = frame.assign(**{column: frame[column].fillna("(unknown)").replace("", "(none)")})
+    frame = frame.assign(**{column: named(frame[column])})
     totals = frame.groupby(column)[value].sum().sort_values(ascending=False, kind="stable")
     if len(totals) > limit:
         frame[column] = frame[column].where(frame[column].isin(totals.index[:limit]), style.OTHER)

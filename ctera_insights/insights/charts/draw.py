@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ctera_insights.errors import UsageError
 from ctera_insights.insights.charts import style
 
+_TITLE_WIDTH: Final = 100
+_SUBTITLE_WIDTH: Final = 140
 _NOTES: Final = {
     "timeline": "Observed live changes; several between two reads of the feed count as one",
     "heatmap": "Observed live changes a clock hour, mean over the weeks",
@@ -49,7 +51,7 @@ def draw(
     except ImportError:
         raise UsageError("Pictures need the extra: pip install 'ctera-insights[charts]'") from None
     from ctera_insights.insights.charts import grids, over_time, rankings
-    from ctera_insights.insights.charts.common import Options
+    from ctera_insights.insights.charts.common import Options, drawable
     from ctera_insights.insights.charts.picture import Picture
 
     kind = result.analysis.picture if result.analysis else "generic"
@@ -57,8 +59,8 @@ def draw(
         raise UsageError(
             f"{result.analysis.name if result.analysis else 'This'} is a table without a picture; use .df()"
         )
-    frame = result.df()
-    words = title or result.title or "Result"
+    frame = drawable(result.df())
+    words = style.shortened(title or result.title or "Result", _TITLE_WIDTH)
     options = Options(width=width, height=height, limit=limit, parameters=result.options)
     chart: Any
     if frame.empty:
@@ -68,6 +70,6 @@ def draw(
         room = next(room for room in (over_time, rankings, grids) if hasattr(room, kind))
         chart = getattr(room, kind)(frame, options)
         notes = _NOTES.get(kind, "")
-    subtitle = [line for line in (notes, result.note) if line]
+    subtitle = [line for line in (notes, style.shortened(result.note, _SUBTITLE_WIDTH)) if line]
     chart = chart.properties(title=alt.TitleParams(words, subtitle=subtitle)).configure(**style.CONFIG)
     return Picture(chart, " · ".join([words, *subtitle]))

@@ -69,10 +69,12 @@ def distribution(frame: pd.DataFrame, options: Options) -> Any:
 def preview(frame: pd.DataFrame, options: Options) -> Any:
     """Rules down, sensitivities across; the number is alerts a month."""
     frame = frame.assign(
-        label=frame["alerts_per_month"].map(lambda n: f"{n:.1f}" if 0 < n < 10 else f"{n:,.0f}"),
+        label=frame["alerts_per_month"].map(
+            lambda n: "failed" if pd.isna(n) else f"{n:.1f}" if 0 < n < 10 else f"{n:,.0f}"
+        ),
         rule=frame["rule"].str.replace("_", " "),
     )
-    top = max(float(frame["alerts_per_month"].max()), 1.0)
+    top = max(float(frame["alerts_per_month"].fillna(0).max()), 1.0)
     base = alt.Chart(inline(frame)).encode(
         x=alt.X("sensitivity:O", title="sensitivity (right: more alerts)", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("rule:N", title=None, sort=list(dict.fromkeys(frame["rule"]))),

@@ -15,6 +15,7 @@ from ctera_insights.insights.charts.common import (
     Options,
     colours_of,
     inline,
+    named,
     top_series,
 )
 
@@ -90,7 +91,7 @@ def growth(frame: pd.DataFrame, options: Options) -> Any:
 
 def drift(frame: pd.DataFrame, options: Options) -> Any:
     """Share of each extension among the files that came, over time."""
-    frame = frame.assign(extension=frame["extension"].replace("", "(none)"))
+    frame = frame.assign(extension=named(frame["extension"]))
     domain, colours = colours_of(frame, "extension", "files", "extension")
     return (
         alt.Chart(inline(_piled(_intervals(frame, options), "share")))
@@ -111,14 +112,13 @@ def lag(frame: pd.DataFrame, options: Options) -> Any:
     """Median and 95th percentile of the seconds from a change to its commit; logarithmic."""
     names = {"median_lag_s": "half within", "p95_lag_s": "95 % within"}
     long = frame.melt(["time"], list(names), "which", "seconds").replace({"which": names})
-    long["seconds"] = long["seconds"].clip(lower=0.1)
     long["time"] = long["time"].dt.tz_localize("UTC")
     return (
         alt.Chart(inline(long))
         .mark_line(point=True)
         .encode(
             x=_time_axis(options),
-            y=alt.Y("seconds:Q", title="lag, seconds (log scale)", scale=alt.Scale(type="log"),
+            y=alt.Y("seconds:Q", title="lag, seconds (log scale)", scale=alt.Scale(type="symlog"),
                     axis=alt.Axis(labelExpr="format(datum.value, '~g')", tickCount=5)),
             color=alt.Color("which:N", title=None,
                             scale=alt.Scale(domain=list(names.values()), range=[style.BLUE, style.ORANGE])),

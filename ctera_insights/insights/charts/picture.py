@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctera_insights.errors import UsageError
+from ctera_insights.output import output
 
 if TYPE_CHECKING:
     import altair as alt
 
 _SCALE = 2.0
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Picture:
@@ -54,24 +57,25 @@ class Picture:
         """
         path = Path(path)
         ending = path.suffix.lower()
-        if ending == ".png":
-            path.write_bytes(self.png(scale=scale))
-        elif ending == ".svg":
-            path.write_text(self.svg(), encoding="utf-8")
-        elif ending == ".pdf":
-            import vl_convert
-
-            path.write_bytes(vl_convert.vegalite_to_pdf(self._spec()))
-        elif ending == ".json":
-            import json
-
-            path.write_text(json.dumps(self._spec(), indent=1), encoding="utf-8")
-        else:
+        if ending not in {".png", ".svg", ".pdf", ".json"}:
             raise UsageError(f"A picture is written as .png, .svg, .pdf or .json, not as {path.name}")
+        with output(path) as staged:
+            if ending == ".png":
+                staged.write_bytes(self.png(scale=scale))
+            elif ending == ".svg":
+                staged.write_text(self.svg(), encoding="utf-8")
+            elif ending == ".pdf":
+                import vl_convert
+
+                staged.write_bytes(vl_convert.vegalite_to_pdf(self._spec()))
+            else:
+                import json
+
+                staged.write_text(json.dumps(self._spec(), indent=1), encoding="utf-8")
         return path
 
     def _spec(self) -> dict[str, Any]:
-        spec: dict[str, Any] = self.chart.to_dict()
+        spec: dict[str, Any] = _in_xml(self.chart.to_dict())
         return spec
 
     def __repr__(self) -> str:
@@ -85,6 +89,17 @@ class Picture:
         size = {"width": round(width / _SCALE), "height": round(height / _SCALE)}
         bundle = {"image/png": b64encode(data).decode("ascii"), "text/plain": repr(self)}
         return bundle, {"image/png": size}
+
+
+def _in_xml(value: Any) -> Any:
+    """The same with texts that XML can hold: the renderer measures each text as SVG, and aborts on others."""
+    if isinstance(value, str):
+        return _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, dict):
+        return {_in_xml(key): _in_xml(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_in_xml(item) for item in value]
+    return value
 
 
 def _packed(png: bytes) -> bytes:

@@ -5,7 +5,14 @@ Colours: M. Okabe and K. Ito, "Color Universal Design", 2008; shades of one blue
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from wcwidth import iter_graphemes, width
+
+from ctera_insights.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 BLUE: Final = "#0072B2"
 GREEN: Final = "#009E73"
@@ -35,7 +42,11 @@ WIDTH: Final = 720
 HEIGHT: Final = 260
 ROW: Final = 20
 LABEL_CHARACTERS: Final = 52
+SERIES_CHARACTERS: Final = 30
+_LONGEST_CHARACTER: Final = 16
+_REACH: Final = _LONGEST_CHARACTER
 
+# No limits: Vega cuts at UTF-16 units, and half an emoji ends its renderer. What is long was `shortened`.
 CONFIG: Final[dict[str, Any]] = {
     "background": "white",
     "font": "sans-serif",
@@ -57,7 +68,7 @@ CONFIG: Final[dict[str, Any]] = {
         "titleColor": "#333333",
         "titlePadding": 8,
         "labelColor": "#333333",
-        "labelLimit": 420,
+        "labelLimit": 0,
         "gridColor": "#E6E6E6",
         "domainColor": "#888888",
         "tickColor": "#888888",
@@ -66,7 +77,7 @@ CONFIG: Final[dict[str, Any]] = {
         "labelFontSize": 11,
         "titleFontSize": 11,
         "titleFontWeight": "normal",
-        "labelLimit": 240,
+        "labelLimit": 0,
         "symbolType": "square",
     },
     "view": {"stroke": None},
@@ -98,9 +109,27 @@ def bytes_in_words(value: float | None) -> str:
 
 
 def shortened(text: str, limit: int = LABEL_CHARACTERS) -> str:
-    """A path short enough for a label; its beginning and its end stay."""
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    if len(text) <= limit:
-        return text
-    head = limit // 3
-    return f"{text[:head]}…{text[-(limit - head - 1) :]}"
+    """A path short enough for a label; its beginning and its end stay.
+
+    Args:
+        text: any text. What cannot be seen shows as an escape, and no character that a reader sees as one is
+            cut apart.
+        limit: columns of a terminal; an ideograph or an emoji takes two.
+    """
+    reach = _REACH * limit
+    start, end = visible(text[:reach]), visible(text[-reach:])
+    if len(text) <= limit >= len(start) and width(start) <= limit:
+        return start
+    head = list(_fitting(iter_graphemes(start), limit // 3))
+    tail = list(_fitting(reversed(list(iter_graphemes(end))), limit - limit // 3 - 1))
+    return f"{''.join(head)}…{''.join(reversed(tail))}"
+
+
+def _fitting(characters: Iterable[str], columns: int) -> Iterator[str]:
+    """The first characters that fit, each as long as a name needs, and no pile of a thousand accents."""
+    for character in characters:
+        seen = character if len(character) <= _LONGEST_CHARACTER else "\N{REPLACEMENT CHARACTER}"
+        columns -= max(width(seen), 1)
+        if columns < 0:
+            return
+        yield seen

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ctera_insights.insights.detections.detect import SENSITIVITIES, detect, preview
+from ctera_insights.insights.detections.detect import detect
+from ctera_insights.insights.detections.preview import SENSITIVITIES, preview
 from ctera_insights.insights.detections.rules import RULES, Rule
 
 __all__ = ["RULES", "SENSITIVITIES", "Rule", "detect", "preview"]

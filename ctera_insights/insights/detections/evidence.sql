@@ -20,7 +20,7 @@ found AS (
     WHERE h.phase = 'live' AND {condition}
 ),
 folders AS (
-    SELECT id, list(folder ORDER BY n DESC, folder)[:5] AS folders
+    SELECT id, (list(folder ORDER BY n DESC, folder) FILTER (folder IS NOT NULL))[:5] AS folders
     FROM (SELECT id, folder, count(*) AS n FROM found GROUP BY id, folder)
     GROUP BY id
 )
@@ -30,7 +30,7 @@ SELECT
     max("at") AS last_at,
     count(*) AS events,
     any_value(folders) AS folders,
-    arg_min(path, "at", 5) AS sample_paths
+    arg_min(path, "at", 5) FILTER (path IS NOT NULL) AS sample_paths
 FROM found
 JOIN folders USING (id)
 GROUP BY id

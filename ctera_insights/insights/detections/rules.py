@@ -34,6 +34,7 @@ class Rule:
         unit: of the value, with ``(s)`` for the plural; ``bytes`` for volumes.
         minimum: the least value in an hour that raises an alert at sensitivity 1.
         threshold: the least score at sensitivity 1.
+        counts: SQL over the tables of ``hourly.sql``: ``cloud_folder, hour, value``.
         condition: SQL over ``activity`` of the changes that are its evidence.
         meaning: what may be behind it, with the technique's name where it has one.
     """
@@ -43,6 +44,7 @@ class Rule:
     unit: str
     minimum: float
     threshold: float
+    counts: str
     condition: str
     meaning: str
 
@@ -59,6 +61,12 @@ RULES: Final = (
         "deletion(s)",
         100,
         10,
+        """SELECT cloud_folder, hour, deleted AS value FROM counted
+            UNION ALL
+            SELECT cloud_folder, epoch_us("at") // 3600000000 AS hour, count(*)
+            FROM untold WHERE phase = 'live' GROUP BY cloud_folder, hour
+            UNION ALL
+            SELECT cloud_folder, gone_hour AS hour, -count(*) FROM swapped GROUP BY cloud_folder, hour""",
         "op = 'deleted'",
         "many files went within an hour (ATT&CK T1485, data destruction)",
     ),
@@ -68,6 +76,7 @@ RULES: Final = (
         "rename(s) or move(s)",
         50,
         10,
+        "SELECT cloud_folder, hour, renamed AS value FROM counted",
         "op IN ('renamed', 'moved')",
         "many files changed their names or places within an hour",
     ),
@@ -77,6 +86,8 @@ RULES: Final = (
         "file(s)",
         20,
         10,
+        """SELECT cloud_folder, hour, retyped.renamed + least(retyped.created, coalesce(deleted, 0)) AS value
+            FROM retyped LEFT JOIN counted USING (cloud_folder, hour)""",
         """type = 'file' AND (op = 'created'
             OR (op IN ('renamed', 'moved') AND NOT ends_with(lower(old_path), '.' || extension)))""",
         "files took an extension that was never seen before (ATT&CK T1486, data encrypted for impact)",
@@ -87,8 +98,9 @@ RULES: Final = (
         "file(s)",
         100,
         10,
+        "SELECT cloud_folder, hour, files AS value FROM rewritten",
         """op = 'modified' AND type = 'file' AND size > 0
-            AND abs(size_delta) <= least(1024, size // 100)""",
+            AND size_delta BETWEEN -least(1024, size // 100) AND least(1024, size // 100)""",
         "many files were written again at the same size, as encryption in place does (ATT&CK T1486)",
     ),
     Rule(
@@ -97,6 +109,9 @@ RULES: Final = (
         "bytes",
         10e9,
         10,
+        """SELECT cloud_folder, hour, grown AS value FROM counted
+            UNION ALL
+            SELECT cloud_folder, came_hour AS hour, -sum(size) FROM swapped GROUP BY cloud_folder, hour""",
         "size_delta > 0",
         "much more data came within an hour than is usual",
     ),
@@ -106,7 +121,8 @@ RULES: Final = (
         "file(s) or folder(s)",
         1,
         1,
-        "acl_changed AND md5(acl || ' ' || old_acl) IN (SELECT unnest($opening::VARCHAR[]))",
+        "SELECT cloud_folder, hour, objects AS value FROM opened",
+        "acl_changed AND md5(strlen(acl) || ' ' || acl || old_acl) IN (SELECT unnest($opening::VARCHAR[]))",
         "a broad group such as Everyone gained rights (ATT&CK T1222, permissions modification)",
     ),
 )

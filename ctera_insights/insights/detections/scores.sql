@@ -5,6 +5,7 @@ WITH rules AS (
 ),
 start AS (
     SELECT min(hour) AS first_hour FROM hourly
+    WHERE hour >= 262968 -- 2000-01-01: a time before is a lost clock's
 ),
 numbered AS (
     SELECT
