@@ -19,9 +19,10 @@ from ctera_insights.activity.relations import literal
 from ctera_insights.insights.filters import OPERATIONS
 from ctera_insights.widgets.selection import CHANGES, WITH_INVENTORY, contains
 from ctera_insights.widgets.timeline import Timeline
+from ctera_insights.widgets.worker import run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import duckdb
 
@@ -46,6 +47,10 @@ class Child:
     name: str
     path: str
     kind: str
+
+
+class _Closed(Exception):  # never leaves the explorer
+    """The explorer was closed while something waited for its folders."""
 
 
 class Codes:
@@ -73,7 +78,8 @@ class Codes:
         self.cloud_folders: list[str | None] = []
         self.folders_ready = threading.Event()
         self._folders_error: BaseException | None = None
-        self._numbering = False
+        self._numbering: Callable[[], object] | None = None
+        self._closing = threading.Event()
         self._name = f"explorer_{next(_NUMBERS)}"
         self._found: OrderedDict[str, str] = OrderedDict()
         self._tables = itertools.count(1)
@@ -97,12 +103,18 @@ class Codes:
         self.connection.execute(f"CREATE TABLE {self._name}.raw AS {self._coded(self.scope)}")
 
     def close(self) -> None:
-        """Free the memory, and close the connection."""
-        if self._numbering:
-            self.folders_ready.wait()
+        """End what still runs, free the memory, and close the connection."""
+        self._closing.set()
+        if self._numbering is not None:
+            self._numbering()
         with self._lock:
             self.connection.execute(f"DETACH {self._name}")
             self.connection.close()
+
+    @property
+    def closing(self) -> bool:
+        """Whether the explorer is being closed."""
+        return self._closing.is_set()
 
     def inventory(self) -> int:
         """The number of objects that the inventory listed."""
@@ -129,7 +141,8 @@ class Codes:
         order = " ORDER BY rank, t" if ranked else ""
         grain_us = self.timeline.grain_s * 1_000_000
         return f"""
-            SELECT (epoch_us("at") // {grain_us} - {self.timeline.first})::INTEGER AS t,
+            SELECT least(greatest(epoch_us("at") // {grain_us} - {self.timeline.first}, 0),
+                         {self.timeline.grains - 1})::INTEGER AS t,
                    (CASE op {ops} END)::UTINYINT AS op, e.code AS ext, c.code AS cf{rank}, size_delta AS d
             FROM (SELECT {columns} FROM activity WHERE {where}) a
             JOIN {self._name}.extensions e ON e.extension IS NOT DISTINCT FROM a.extension
@@ -139,30 +152,48 @@ class Codes:
     def number_folders(self) -> None:
         """Number the folders, once, in a thread of its own; whatever needs the numbers waits for them."""
         with self._lock:
-            if not self._numbering and self.events:
-                self._numbering = True
-                threading.Thread(target=self._number_folders, name="explorer folders", daemon=True).start()
+            if self._numbering is None and self.events:
+                cursor, closing = self.connection.cursor(), self._closing
 
-    def _number_folders(self) -> None:
+                def interrupt() -> None:
+                    closing.set()
+                    cursor.interrupt()
+
+                self._numbering = run(
+                    self, "explorer folders", lambda: self._number_folders(cursor), interrupt
+                )
+
+    def interrupt(self) -> None:
+        """End the query that runs, and what waits for the numbers of the folders."""
+        self._closing.set()
+        self.connection.interrupt()
+
+    def _number_folders(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Number the folders in the order of their paths, and the events by them."""
         try:
-            cursor = self.connection.cursor()
-            cursor.execute("SET TimeZone = 'UTC'")
-            cursor.execute(f"""
+            for statement in (
+                "SET TimeZone = 'UTC'",
+                f"""
                 CREATE TABLE {self._name}.folders AS
                 SELECT folder, n,
                        (row_number() OVER (ORDER BY replace(folder, '/', chr(1))) - 1)::INTEGER AS rank
                 FROM (SELECT {_DIRECTORY} AS folder, count(*) AS n FROM activity
-                      WHERE {self.scope} GROUP BY folder)""")
-            cursor.execute(f"CREATE TABLE {self._name}.events AS {self._coded(self.scope, ranked=True)}")
+                      WHERE {self.scope} GROUP BY folder)""",
+                f"CREATE TABLE {self._name}.events AS {self._coded(self.scope, ranked=True)}",
+            ):
+                self._go_on()
+                cursor.execute(statement)
             self._source = f"{self._name}.events"
             with self._lock:
                 cursor.execute(f"DROP TABLE {self._name}.raw")
-            cursor.close()
         except BaseException as error:  # noqa: BLE001 # it is raised again where folders are asked for
             self._folders_error = error
         finally:
             self.folders_ready.set()
+
+    def _go_on(self) -> None:
+        if self._closing.is_set():
+            raise _Closed
 
     def _await_folders(self, selection: Selection) -> None:
         """Wait for the numbers of the folders where a selection needs them; never with the lock held."""

@@ -28,7 +28,6 @@ _EXTENSIONS: Final = (
     "anywidget",
 )
 """What the page needs; other extensions of JupyterLab may fail outside of it."""
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 def serve(
@@ -47,7 +46,8 @@ def serve(
         port: where to listen.
         host: on which interface; the loopback by default.
         token: what the address must carry; by default a new one, shown with the address. An empty text asks
-            for none, which the loopback interface alone allows.
+            for none, which the loopback interface alone allows; the page then answers only to its own address
+            (``Host``) and to no other page (``Origin``).
         tz: time zone of the page.
         open_browser: open the page.
 
@@ -59,7 +59,9 @@ def serve(
         from voila.app import Voila  # type: ignore[import-untyped] # ships no types
     except ImportError:
         raise UsageError("The dashboard needs Voila: pip install 'ctera-insights[dashboard]'") from None
-    if token == "" and host not in _LOOPBACK:
+    from ctera_insights.widgets.guard import LOOPBACK, guard
+
+    if token == "" and host not in LOOPBACK:
         raise UsageError(f"Whoever reaches {host} would see the files' names; give a token.")
     _refuse_taken(host, port)
     token = secrets.token_urlsafe(24) if token is None else token
@@ -71,7 +73,15 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     query = f"?token={token}" if token else ""
     print(f"The explorer of {text}: http://{shown}:{port}/{query}", flush=True)  # noqa: T201 # its purpose
-    Voila.launch_instance(
+
+    class Dashboard(Voila):  # type: ignore[misc] # Voila is untyped
+        def listen(self) -> None:
+            """Serve; without a token, not to everyone whose browser happens to reach the port."""
+            if not token:
+                guard(self.app, port)
+            super().listen()
+
+    Dashboard.launch_instance(
         [
             str(_HERE / "dashboard.ipynb"),
             f"--port={port}",

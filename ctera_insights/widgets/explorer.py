@@ -16,20 +16,22 @@ from __future__ import annotations
 import base64
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import anywidget
 import traitlets
 
-from ctera_insights.insights import Insights
+from ctera_insights.errors import UsageError
+from ctera_insights.insights import Insights, Result
+from ctera_insights.output import output
 from ctera_insights.widgets.frame import Frame, frame
 from ctera_insights.widgets.headless import is_headless
 from ctera_insights.widgets.index import Index
 from ctera_insights.widgets.pages import Pages
 from ctera_insights.widgets.picture import png_size, to_png, to_svg
 from ctera_insights.widgets.selection import Selection
+from ctera_insights.widgets.worker import Worker
 
 if TYPE_CHECKING:
     import os
@@ -68,17 +70,21 @@ class Explorer(anywidget.AnyWidget):
     def __init__(self, insights: Insights, *, inventory: bool = False) -> None:
         self.insights = insights
         self._selection = Selection()
-        self._closed = False
+        self._closed = True  # until all of it is there: what failed to open is collected, and so closed
         self._asked = 0
         self._edges_ms: set[int] = set()
         self._lock = threading.RLock()
-        self._work = ThreadPoolExecutor(1, thread_name_prefix="explorer")
         self._inventory = inventory
         self._index = self._open(inventory)
         self._pages = Pages(self._index)
+        self._work = Worker("explorer", self._interrupt)
         super().__init__(state=self._selection.state())
+        self._closed = False
         self.on_msg(self._hear)
         self.observe(self._page_changed, "state")
+
+    def _interrupt(self) -> None:
+        self._index.interrupt()
 
     def _open(self, inventory: bool) -> Index:
         """An index over a connection of its own: kernels answer a page's messages on several threads."""
@@ -90,7 +96,12 @@ class Explorer(anywidget.AnyWidget):
             connection = self.insights.connection.cursor()
             connection.execute("SET TimeZone = 'UTC'")
         index = Index(connection, self.insights.tz, inventory=inventory)
-        index.build()
+        try:
+            with self.insights.reading():
+                index.build()
+        except BaseException:
+            index.close()
+            raise
         return index
 
     # --- for Python ----------------------------------------------------------------------------------------
@@ -108,9 +119,10 @@ class Explorer(anywidget.AnyWidget):
             The explorer itself.
 
         Raises:
-            UsageError: a filter does not exist or its value cannot be.
+            UsageError: a filter does not exist, its value cannot be, or names what never was in the store.
         """
         chosen = self._on_grains(self._selection.narrowed(dict(filters), self.insights.tz))
+        self.insights.known.check(chosen.filters())
         self.state = chosen.state()
         return self
 
@@ -133,13 +145,14 @@ class Explorer(anywidget.AnyWidget):
     @property
     def relation(self) -> duckdb.DuckDBPyRelation:
         """The selection as a lazy DuckDB relation on the connection of the store that was opened."""
-        return self.insights.connection.sql(self.sql)
+        return self._result().relation
 
     def df(self) -> pd.DataFrame:
-        """The selected events as a pandas frame."""
-        table: Any = self.relation.to_arrow_table()
-        found: pd.DataFrame = table.to_pandas()
-        return found
+        """The selected events as a pandas frame, as results of analyses are."""
+        return self._result().df()
+
+    def _result(self) -> Result:
+        return Result(self.insights.connection, self.sql, {}, lake=self.insights.lake)
 
     def svg(self) -> str:
         """A picture of the current state, as SVG."""
@@ -150,9 +163,17 @@ class Explorer(anywidget.AnyWidget):
         return to_png(self.svg())
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a picture of the current state; the ending says how: ``.png`` or ``.svg``."""
+        """Write a picture of the current state; the ending says how: ``.png`` or ``.svg``.
+
+        Raises:
+            UsageError, OutputUnwritable: it cannot be written there.
+        """
         target = Path(path)
-        target.write_bytes(self.svg().encode() if target.suffix.lower() == ".svg" else self.png())
+        ending = target.suffix.lower()
+        if ending not in {".png", ".svg"}:
+            raise UsageError(f"A picture of the explorer is written as .png or .svg, not as {target.name}")
+        with output(target) as staged:
+            staged.write_bytes(self.svg().encode() if ending == ".svg" else self.png())
         return target
 
     def refresh(self) -> Explorer:
@@ -170,7 +191,7 @@ class Explorer(anywidget.AnyWidget):
         """Free the memory of the index, and remove the views of it from their pages."""
         if not self._closed:
             self._closed = True
-            self._work.shutdown(cancel_futures=True)
+            self._work.close()
             super().close()
             self._index.close()
 
@@ -224,8 +245,11 @@ class Explorer(anywidget.AnyWidget):
 
         def run() -> None:
             try:
-                answer()
+                with self.insights.reading():
+                    answer()
             except Exception as error:  # noqa: BLE001 # shown where it was caused: on the page
+                if self._index.closing:
+                    return
                 _LOG.debug("an explorer's query failed", exc_info=True)
                 self._send_error(error)
 
@@ -234,7 +258,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _frame(self) -> Frame | None:
         """The views of the current selection; ``None`` when there is nothing at all."""
-        with self._lock:
+        with self._lock, self.insights.reading():
             return None if self._index.timeline is None else frame(self._index, self._selection)
 
     def _send_frame(self) -> None:
@@ -275,7 +299,7 @@ class Explorer(anywidget.AnyWidget):
             data = {kind: value for kind, value in data.items() if kind != _VIEW}
         try:
             picture = self.png()
-        except ImportError:
+        except UsageError:  # the extra is not installed
             data["image/svg+xml"] = self.svg()
         else:
             data["image/png"] = base64.b64encode(picture).decode("ascii")

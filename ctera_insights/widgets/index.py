@@ -106,7 +106,7 @@ class Index(Codes):
         self.connection.execute(f"""
             CREATE TABLE {table} AS
             SELECT bin, op, ext, cf, kid, count(*)::BIGINT AS n,
-                   sum(greatest(d, 0))::BIGINT AS added, sum(greatest(-d, 0))::BIGINT AS removed
+                   sum(greatest(d, 0))::DOUBLE AS added, -sum(least(d, 0))::DOUBLE AS removed
             FROM (SELECT bin, op, {_folded("ext", extensions, self.extensions)} AS ext,
                          {cloud_folder} AS cf, {child} AS kid, d
                   FROM {source} JOIN {grains} USING (t) {kids} WHERE {within})

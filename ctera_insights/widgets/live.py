@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from html import escape
@@ -16,7 +17,8 @@ from ctera_insights.errors import InsightsError
 from ctera_insights.lake import Lake
 from ctera_insights.widgets.headless import is_headless
 from ctera_insights.widgets.live_source import CollectorSource, StoreSource
-from ctera_insights.widgets.progress import duration
+from ctera_insights.widgets.progress import lag_words
+from ctera_insights.widgets.worker import run
 
 if TYPE_CHECKING:
     import os
@@ -28,6 +30,9 @@ POLL_S: Final = 1.0
 _STATIC: Final = Path(__file__).parent / "static"
 _VIEW: Final = "application/vnd.jupyter.widget-view+json"
 _HISTORY: Final = 120
+_BLIND_CAP_S: Final = 60.0
+
+logger: Final = logging.getLogger(__name__)
 
 
 class LiveView(anywidget.AnyWidget):
@@ -53,6 +58,7 @@ class LiveView(anywidget.AnyWidget):
         self._history: deque[float] = deque(maxlen=_HISTORY)
         self._task: asyncio.Task[Progress] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._blind = False
         controls = isinstance(source, CollectorSource)
         super().__init__(shown={"title": source.title, "collector": controls, "waiting": "", "history": []})
         self.on_msg(self._hear)
@@ -77,10 +83,15 @@ class LiveView(anywidget.AnyWidget):
         """Look once, now."""
         try:
             news = self._source.look()
-        except (InsightsError, OSError) as error:
-            news = {"error": str(error) or type(error).__name__}
+        except Exception as error:  # noqa: BLE001 -- shown, whatever it is; the next look tries again
+            named = isinstance(error, InsightsError | OSError)
+            news = {"error": str(error) if named and str(error) else f"{type(error).__name__}: {error}"}
+            self._blind = True
         else:
-            if news is not None:
+            if self._blind:
+                news = {"error": ""} | (news or {})
+                self._blind = False
+            elif news is not None:
                 news.setdefault("error", "")
         if news is None:
             return
@@ -120,13 +131,18 @@ class LiveView(anywidget.AnyWidget):
     def _switched(self, change: dict[str, Any]) -> None:
         self._stopped.set()
         if change["new"]:
-            self._stopped = threading.Event()
-            threading.Thread(target=self._watch, args=(self._stopped,), name="live view", daemon=True).start()
+            stopped = self._stopped = threading.Event()
+            run(self, "live view", lambda: self._watch(stopped), stopped.set)
 
     def _watch(self, stopped: threading.Event) -> None:
-        while not stopped.is_set():
-            self.look()
-            stopped.wait(self._poll_s)
+        pause_s = 0.0
+        while not stopped.wait(pause_s):
+            try:
+                self.look()
+                pause_s = self._poll_s
+            except Exception:
+                logger.exception("The live view could not be renewed, and is tried again.")
+                pause_s = min(max(pause_s, self._poll_s) * 2, _BLIND_CAP_S)
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The live widget, and its numbers as text for where no kernel runs."""
@@ -143,7 +159,9 @@ class LiveView(anywidget.AnyWidget):
             return f"LiveView({shown['title']}: nothing yet)"
         text = f"{shown['events']:,} events in {shown['batches']:,} batches"
         if shown.get("lag_s") is not None:
-            text += f", {duration(shown['lag_s'])} behind"
+            text += f", {lag_words(shown['lag_s'])}"
+        if shown.get("behind_batches"):
+            text += f", activity {shown['behind_batches']:,} batches behind"
         if shown.get("quarantined"):
             text += f", {shown['quarantined']:,} quarantined"
         return f"LiveView({shown['title']}: {text})"

@@ -12,6 +12,8 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ctera_insights.activity.behind import behind_in_all, failure
+from ctera_insights.activity.store import tables
 from ctera_insights.errors import StoreNotFound
 from ctera_insights.lake import Lake
 
@@ -55,6 +57,7 @@ class StoreSource:
     def __init__(self, lake: Lake) -> None:
         # Its own view of the tables: the one that was given may be in use on another thread.
         self._lake = Lake(lake.uri, lake.place.options or None)
+        self._derived = tables(self._lake)
         self.title = self._lake.uri
         self._seen: object = None
         self._started: int | None = None
@@ -94,21 +97,33 @@ class StoreSource:
             "lag_s": status.lag_s,
             "rate": self._rate(),
             "feeds": feeds,
-            "recent": self._recent(),
+            **self._recent(),
+            **self._deriving(),
         }
 
     def _mark(self) -> object:
-        """Something that changes with every commit; ``None`` where only the log itself can tell."""
+        """Something that changes with every commit and derivation; ``None`` where nothing is there yet."""
         if not self._lake.place.local:
-            try:
-                return self._lake.events.delta(refresh=True).version()
-            except StoreNotFound:
-                return None
+            versions: list[int | None] = []
+            for table in (self._lake.events, self._derived.folders):
+                with contextlib.suppress(StoreNotFound):
+                    versions.append(table.delta(refresh=True).version())
+            return tuple(versions) or None
         marks = []
-        for table in ("events", "quarantine"):
+        for place in ("events/_delta_log", "quarantine/_delta_log", "folders/_delta_log", ".notes"):
             with contextlib.suppress(FileNotFoundError):
-                marks.append((Path(self._lake.uri) / table / "_delta_log").stat().st_mtime_ns)
+                marks.append((place, (Path(self._lake.uri) / place).stat().st_mtime_ns))
         return tuple(marks) or None
+
+    def _deriving(self) -> dict[str, Any]:
+        """How far deriving is behind, and what keeps it, as far as any process has noted it."""
+        lag = behind_in_all(self._lake)
+        failing = failure(self._lake) if lag.batches else None
+        return {
+            "behind_batches": lag.batches,
+            "behind_events": lag.events,
+            "trouble": f"Deriving activity fails: {failing.error}" if failing else "",
+        }
 
     def _settled(self) -> dict[str, Any] | None:
         """Nothing was committed: only the rate may have changed."""
@@ -128,8 +143,16 @@ class StoreSource:
         first, last = self._counts[0], self._counts[-1]
         return (last[1] - first[1]) / max(now - first[0], 1.0)
 
-    def _recent(self) -> list[list[Any]]:
-        """The last events of the newest file."""
+    def _recent(self) -> dict[str, Any]:
+        """The last events of the newest file; one that cannot be read leaves the rest of the view."""
+        import pyarrow as pa
+
+        try:
+            return {"recent": self._newest()}
+        except (OSError, pa.ArrowException) as error:
+            return {"recent": [], "error": f"The latest events cannot be read: {error}"}
+
+    def _newest(self) -> list[list[Any]]:
         import pyarrow.parquet as pq
 
         files = self._lake.events.snapshot().files
@@ -170,7 +193,9 @@ class CollectorSource:
             "rate": progress.rate,
             "phase": progress.phase,
             "caught_up": progress.caught_up,
-            "trouble": progress.trouble,
+            "trouble": progress.trouble or progress.derive_trouble,
+            "behind_batches": progress.behind_batches,
+            "behind_events": progress.behind_events,
         }
 
 

@@ -57,7 +57,10 @@ class Pages:
             until = min(offset + rows, total)
             first = len(grains) - 1 - int(np.searchsorted(newest_first, until, "left"))
             skipped = int(grains[last + 1 :].sum())
-            stretch = replace(selection, since=self._start_ms(first), until=self._start_ms(last + 1))
+            low, high = selection.bounds()  # the first and last grain hold what lies beyond them as well
+            since = self._start_ms(first) if first else low
+            end = self._start_ms(last + 1) if last + 1 < len(grains) else high
+            stretch = replace(selection, since=since, until=end)
             narrowed = stretch.where(self._index.tz, self._index.scope)
             found = self._read(narrowed, offset - skipped, until - offset)
         return [list(row[:7]) for row in found]

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import struct
-from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+from ctera_insights.errors import UsageError
 from ctera_insights.insights.charts import style
+from ctera_insights.platforms import from_seconds
+from ctera_insights.text import visible
 from ctera_insights.widgets.codes import OPS
 from ctera_insights.widgets.selection import WEEKDAYS, extension_label
 
@@ -58,7 +60,7 @@ def to_svg(frame: Frame | None, selection: Selection) -> str:
     top = 376
     third = (_WIDTH - 2 * _MARGIN - 48) // 3
     children = frame.children[window].sum(axis=0)
-    where = style.shortened(selection.folder, 34) if selection.folder else "All folders"
+    where = style.shortened(visible(selection.folder), 34) if selection.folder else "All folders"
     labels = [child.name for child in frame.child_labels]
     _bars(drawing, _MARGIN, top, third, f"Folders · {where}", _largest(labels, children))
     left = _MARGIN + third + 24
@@ -78,8 +80,10 @@ def to_svg(frame: Frame | None, selection: Selection) -> str:
 
 def to_png(svg: str) -> bytes:
     """The picture as PNG, two pixels a pixel; needs the extra ``charts``."""
-    import vl_convert
-
+    try:
+        import vl_convert
+    except ImportError:
+        raise UsageError("Pictures need the extra: pip install 'ctera-insights[charts]'") from None
     data: bytes = vl_convert.svg_to_png(svg, scale=_SCALE)
     return data
 
@@ -107,10 +111,9 @@ class _Drawing:
         colour: str = _TEXT,
         anchor: str = "start",
     ) -> None:
-        plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
         self._parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill="{colour}" '
-            f'text-anchor="{anchor}" xml:space="preserve">{escape(plain)}</text>'
+            f'text-anchor="{anchor}" xml:space="preserve">{escape(visible(text))}</text>'
         )
 
     def box(self, x: float, y: float, width: float, height: float, colour: str, opacity: float = 1) -> None:
@@ -154,9 +157,9 @@ def _timeline(drawing: _Drawing, frame: Frame, shown: Sequence[int], window: sli
     for part in range(6):
         moment = float(edges[0] + span * part / 5)
         words = (
-            f"{datetime.fromtimestamp(moment, zone):%Y-%m-%d %H:%M}"
+            f"{from_seconds(moment, zone):%Y-%m-%d %H:%M}"
             if span < 40 * 86_400
-            else (f"{datetime.fromtimestamp(moment, zone):%Y-%m-%d}")
+            else (f"{from_seconds(moment, zone):%Y-%m-%d}")
         )
         anchor = "start" if part == 0 else "end" if part == 5 else "middle"
         drawing.text(x(moment), y0 + 18, words, size=11, colour=_MUTED, anchor=anchor)
@@ -190,7 +193,7 @@ def _bars(
     for i, (label, n, colour) in enumerate(items):
         y = top + 26 + i * _ROW
         drawing.box(left, y, width * n / most, _ROW - 3, colour, 0.35)
-        drawing.text(left + 5, y + 13, style.shortened(label, 34))
+        drawing.text(left + 5, y + 13, style.shortened(visible(label), 34))
         drawing.text(left + width - 4, y + 13, _short(n), colour=_MUTED, anchor="end")
 
 

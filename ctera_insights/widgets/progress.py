@@ -7,6 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from ctera_insights.text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TextIO
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
     Report = Callable[[Progress], None]
 
+CLOCKS_AGREE_S: Final = 2.0
+"""Clocks that differ by less are taken to agree: the Portal's times may be whole seconds."""
+_LINES: Final = "\n"
 LINE_EVERY_S: Final = 5.0
 """Seconds between lines where nobody can redraw."""
 
@@ -64,12 +69,25 @@ def describe(progress: Progress) -> str:
     if progress.last_commit_at and progress.batches:
         text += f", last at {progress.last_commit_at:%H:%M:%S} UTC"
     if progress.lag_s is not None and progress.phase == "live":
-        text += f", {duration(progress.lag_s)} behind"
+        text += f", {lag_words(progress.lag_s)}"
     if progress.caught_up:
         text += "; caught up"
     if progress.quarantined:
         text += f"; {progress.quarantined:,} quarantined"
+    if progress.behind_batches and progress.derive_trouble:
+        text += f"; activity {progress.behind_batches:,} batches ({progress.behind_events:,} events) behind"
     return text
+
+
+def lag_words(lag_s: float, behind: str = "behind") -> str:
+    """A lag in words. One below zero tells of clocks: up to two seconds of that is no news.
+
+    >>> lag_words(75), lag_words(-0.4), lag_words(-18_000)
+    ('1 min 15 s behind', '0.0 s behind', "the Portal's clock is 5 h 0 min ahead of this one")
+    """
+    if lag_s < -CLOCKS_AGREE_S:
+        return f"the Portal's clock is {duration(-lag_s)} ahead of this one"
+    return f"{duration(max(lag_s, 0.0))} {behind}"
 
 
 def duration(seconds: float) -> str:
@@ -99,7 +117,9 @@ def _terminal(stream: TextIO) -> Iterator[Report]:
         def report(progress: Progress) -> None:
             text = Text(describe(progress))
             if progress.trouble:
-                text.append(f"\n{progress.trouble}", style="yellow")
+                text.append(f"\n{visible(progress.trouble, keep=_LINES)}", style="yellow")
+            if progress.derive_trouble:
+                text.append(f"\n{visible(progress.derive_trouble, keep=_LINES)}", style="yellow")
             spinner.update(text=text)
 
         yield report
@@ -108,14 +128,12 @@ def _terminal(stream: TextIO) -> Iterator[Report]:
 
 @contextlib.contextmanager
 def _lines(stream: TextIO) -> Iterator[Report]:
-    last_at, last, trouble = 0.0, "", ""
+    """Troubles are left to the log, which tells of each on the same stream."""
+    last_at, last = 0.0, ""
 
     def report(progress: Progress) -> None:
-        nonlocal last_at, last, trouble
+        nonlocal last_at, last
         now = time.monotonic()
-        if progress.trouble and progress.trouble != trouble:
-            print(progress.trouble, file=stream, flush=True)
-        trouble = progress.trouble
         pending = describe(progress)
         if progress.events and now - last_at >= LINE_EVERY_S and pending != last:
             print(pending, file=stream, flush=True)
@@ -134,6 +152,7 @@ def _notebook() -> Iterator[Report]:
         def report(progress: Progress) -> None:
             bar.update(progress.events - bar.n)
             bar.set_description_str(progress.phase, refresh=False)
-            bar.set_postfix_str(progress.trouble or describe(progress).partition("; ")[2])
+            trouble = visible(progress.trouble or progress.derive_trouble)
+            bar.set_postfix_str(trouble or describe(progress).partition("; ")[2])
 
         yield report

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from zoneinfo import ZoneInfo
 
@@ -14,9 +13,12 @@ from ctera_insights.activity.relations import literal
 from ctera_insights.errors import UsageError
 from ctera_insights.insights import Filters
 from ctera_insights.insights.filters import moment
+from ctera_insights.platforms import from_seconds
+from ctera_insights.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from ctera_insights.insights.filters import When
 
@@ -80,6 +82,9 @@ class Selection:
             for name, value in state.items()
             if name in known
         }
+        for name, value in values.items():
+            if not _SHAPES[name](value):
+                raise UsageError(f"The page sent {value!r} as {name}")
         selection = cls(**values)
         for name, most in (("weekdays", 6), ("hours", 23)):
             pair = getattr(selection, name)
@@ -121,6 +126,14 @@ class Selection:
             raise UsageError(f"Nothing lies between since={_iso(low)} and until={_iso(high)}")
         return Selection.from_state(chosen.state())
 
+    def filters(self) -> Filters:
+        """The names among the filters, as an analysis takes them; unknown ones left out."""
+        return Filters.of(
+            cloud_folder=[name for name in self.cloud_folder if name is not None],
+            path=self.folder,
+            extension=[name for name in self.extension if name is not None],
+        )
+
     def bounds(self) -> tuple[int | None, int | None]:
         """The time range in milliseconds since 1970, the zoom included."""
         low, high = self.domain or (None, None)
@@ -134,7 +147,7 @@ class Selection:
         """Each filter in words, as the page's chips show them."""
         low, high = self.bounds()
         words = [
-            f"{name} {datetime.fromtimestamp(ms / 1000, ZoneInfo(tz)):%Y-%m-%d %H:%M}"
+            f"{name} {from_seconds(ms / 1000, ZoneInfo(tz)):%Y-%m-%d %H:%M}"
             for name, ms in (("since", low), ("until", high))
             if ms is not None
         ]
@@ -147,7 +160,7 @@ class Selection:
             words.append("–".join(dict.fromkeys(WEEKDAYS[day] for day in self.weekdays)))
         if self.hours:
             words.append(f"{self.hours[0]:02}:00–{self.hours[1] + 1:02}:00")
-        return words
+        return [visible(word) for word in words]
 
     def where(self, tz: str, scope: str = CHANGES) -> str:
         """The SQL condition over the view ``activity``."""
@@ -175,6 +188,37 @@ class Selection:
         if self.text:
             conditions.append(contains(self.text))
         return " AND ".join(conditions)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_pair(value: object) -> bool:
+    return value is None or (isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value)))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, tuple) and all(each is None or isinstance(each, str) for each in value)
+
+
+_SHAPES: Final[dict[str, Callable[[Any], bool]]] = {
+    "since": lambda value: value is None or _is_number(value),
+    "until": lambda value: value is None or _is_number(value),
+    "domain": _is_pair,
+    "weekdays": _is_pair,
+    "hours": _is_pair,
+    "cloud_folder": _are_texts,
+    "op": _are_texts,
+    "extension": _are_texts,
+    "folder": _is_text,
+    "text": _is_text,
+}
+"""What each filter may be, as the page sends it: nothing else reaches the SQL."""
 
 
 FILTERS: Final = (
@@ -207,7 +251,7 @@ def any_of(column: str, values: Iterable[str | None]) -> str:
 
 def extension_label(value: str | None) -> str:
     """An extension as it is shown."""
-    return "(folder)" if value is None else f".{value}" if value else "(none)"
+    return "(folder)" if value is None else f".{visible(value)}" if value else "(none)"
 
 
 def _texts(given: str | Iterable[str | None] | None, *, lower: bool) -> tuple[str | None, ...]:
@@ -222,4 +266,4 @@ def _ms(when: datetime | None) -> int | None:
 
 
 def _iso(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(sep=" ")
+    return from_seconds(ms / 1000).isoformat(sep=" ")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
+
+from ctera_insights.platforms import from_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +25,8 @@ _GRAINS_S: Final = (60, 300, 900, 3600)
 _CLOCK_S: Final = (60, 300, 900, 1800, 3600, 10_800, 21_600, 43_200)
 _CALENDAR: Final = (("day", 86_400), ("week", 604_800), ("month", 2_629_746), ("year", 31_556_952))
 HOURS_OF_WEEK: Final = 168
+_CENTURY_S: Final = 100 * 31_556_952
+_EARLIEST_S: Final = 631_152_000  # 1990-01-01
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,14 @@ class Timeline:
 
     @classmethod
     def over(cls, first_s: int, last_s: int, tz: str) -> Timeline:
-        """The timeline from the first to the last event, both in seconds since 1970."""
+        """The timeline from the first to the last event, both in seconds since 1970.
+
+        Where lost clocks stretch it over more than a century it shows the usual times only, and what lies
+        outside belongs to its first and last grain.
+        """
+        if last_s - first_s > _CENTURY_S:
+            first_s = max(first_s, _EARLIEST_S)
+            last_s = max(min(last_s, int(time.time()) + 86_400), first_s)
         grain_s = next((g for g in _GRAINS_S if (last_s - first_s) / g <= MOST_GRAINS), _GRAINS_S[-1])
         offsets = _offsets_s(np.linspace(first_s, last_s, 64), tz)
         while grain_s > 900 and (offsets % grain_s).any():  # zones such as Asia/Kolkata, +05:30
@@ -81,7 +93,7 @@ class Timeline:
         low = self.start_s if since_s is None else max(self.floor(since_s), self.start_s)
         high = self.end_s if until_s is None else min(self.ceil(until_s), self.end_s)
         high = max(high, low + self.grain_s)
-        start = datetime.fromtimestamp(low, ZoneInfo(self.tz))
+        start = from_seconds(low, ZoneInfo(self.tz))
         midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
         for width_s in _CLOCK_S:
             if width_s >= self.grain_s and (high - low) / width_s <= MOST_BINS:
@@ -119,5 +131,5 @@ def _hours_of_week(timeline: Timeline) -> NDArray[np.int16]:
 
 def _offsets_s(moments_s: NDArray[np.float64], tz: str) -> NDArray[np.int64]:
     zone = ZoneInfo(tz)
-    offsets = (datetime.fromtimestamp(int(s), UTC).astimezone(zone).utcoffset() for s in moments_s)
+    offsets = (from_seconds(int(s)).astimezone(zone).utcoffset() for s in moments_s)
     return np.array([0 if o is None else int(o.total_seconds()) for o in offsets], dtype=np.int64)

@@ -166,7 +166,7 @@ def test_python_sets_what_the_page_shows(explorer: Explorer, browser: Browser, t
     )
     expect(page.root.locator(".ci-total")).to_have_text(re.compile(rf"^{count(truth, where):,} events?$"))
     assert page.chips()[0].endswith("2025-03-03 05:00 – 2025-03-20 00:00")
-    assert "created, modified" in python(
+    assert "'created', 'modified'" in python(
         page, "try:\n    explorer.select(op='shredded')\nexcept Exception as e:\n    print(e)"
     )
     browser.shot("explorer-selected")

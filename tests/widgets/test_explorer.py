@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from ctera_insights.errors import UsageError
+from ctera_insights.errors import QueryFailed, UsageError
 from ctera_insights.insights import Insights
 from ctera_insights.widgets.codes import OPS
 from ctera_insights.widgets.explorer import Explorer
@@ -241,3 +242,19 @@ def test_executed_notebooks_keep_a_picture(activity_file: Path, tmp_path: Path) 
     convert = [sys.executable, "-m", "nbconvert", "--to", "html", str(tmp_path / "out.ipynb")]
     subprocess.run(convert, check=True, capture_output=True)
     assert "data:image/png;base64," in (tmp_path / "out.html").read_text()
+
+
+def test_an_explorer_that_cannot_open_goes_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is told once, where it was asked for, and not again when what was begun is collected."""
+    told: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    with pytest.raises(QueryFailed):
+        Insights(duckdb.connect()).explore()
+    gc.collect()
+    assert told == []
+
+
+def test_the_ending_of_a_picture_is_one_that_can_be_written(insights: Insights, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"\.png or \.svg, not as x\.bmp"):
+        insights.explore().save(tmp_path / "x.bmp")
+    assert not any(tmp_path.iterdir())

@@ -3,6 +3,7 @@ import { h, followTheme, themed } from "./dom.js";
 import {
   Clock, OP_COLOURS, WEEKDAYS, bytes, cloudFolderName, count, extensionName, opName,
 } from "./format.js";
+import { visible } from "./text.js";
 import { Bars } from "./bars.js";
 import { Frame } from "./frame.js";
 import { Heatmap } from "./heatmap.js";
@@ -192,7 +193,7 @@ class App {
     } else if (content.kind === "error") {
       this.done();
       this.notice.replaceChildren(
-        h("strong", {}, "This could not be answered. "), content.text, " ",
+        h("strong", {}, "This could not be answered. "), visible(content.text), " ",
         h("button", { class: "ci-link", onclick: () => this.model.send({ kind: "hello" }) }, "Try again"),
         h("button", { class: "ci-link", onclick: () => this.set({ ...NOTHING }) }, "Remove all filters"),
       );
@@ -302,13 +303,13 @@ class App {
     const now = counts.between(...this.window());
     const all = counts.between(0, frame.bins);
     const items = frame.children.map((child, i) => ({
-      key: child.kind + child.path, label: child.name, value: child.path, n: now[i], all: all[i], colour,
+      key: child.kind + child.path, label: visible(child.name), value: child.path, n: now[i], all: all[i], colour,
       pressed: false, inert: child.kind !== "folder", descend: child.kind === "folder",
     })).filter((item) => item.all);
     items.sort((a, b) => b.all - a.all);
     this.folders.draw(items, this.by === "bytes" ? bytes : undefined);
     const parts = state.folder ? state.folder.split("/") : [];
-    const links = ["All folders", ...parts].map((name, i) => [name, parts.slice(0, i).join("/")]);
+    const links = ["All folders", ...parts].map((name, i) => [visible(name), parts.slice(0, i).join("/")]);
     const key = state.folder;
     if (this.crumbs.dataset.path === key && this.crumbs.firstChild) return;
     this.crumbs.dataset.path = key;
@@ -326,13 +327,13 @@ class App {
     const chip = (name, text, without) => chips.push([`${name} ${text}`, name, text, without]);
     if (state.domain) chip("zoom", this.clock.range(...state.domain), { domain: null });
     if (state.since !== null || state.until !== null) chip("time", this.clock.range(state.since, state.until), { since: null, until: null });
-    if (state.folder) chip("in", state.folder, { folder: "" });
+    if (state.folder) chip("in", visible(state.folder), { folder: "" });
     for (const [name, words, label] of [
       ["op", opName, ""], ["extension", extensionName, ""], ["cloud_folder", cloudFolderName, "cloud folder"],
     ]) {
       for (const value of state[name]) chip(label, words(value), { [name]: state[name].filter((v) => v !== value) });
     }
-    if (state.text) chip("path contains", `“${state.text}”`, { text: "" });
+    if (state.text) chip("path contains", `“${visible(state.text)}”`, { text: "" });
     if (state.weekdays || state.hours) {
       const days = state.weekdays ? [...new Set(state.weekdays)].map((d) => WEEKDAYS[d]).join("–") : "";
       const hours = state.hours ? `${String(state.hours[0]).padStart(2, "0")}:00–${String(state.hours[1] + 1).padStart(2, "0")}:00` : "";

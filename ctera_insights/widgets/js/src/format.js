@@ -1,5 +1,6 @@
 // Numbers, bytes and local times, as the Python side writes them.
 import { format } from "d3-format";
+import { visible } from "./text.js";
 
 export const OP_COLOURS = {
   created: "#009E73",
@@ -30,8 +31,8 @@ export function bytes(value) {
 export const signedBytes = (value) => (value > 0 ? "+" : value < 0 ? "−" : "") + bytes(Math.abs(value));
 
 export const opName = (op) => (op === "acl_changed" ? "permissions" : op);
-export const extensionName = (value) => (value === null ? "(folder)" : value === "" ? "(none)" : `.${value}`);
-export const cloudFolderName = (value) => value ?? "(unknown)";
+export const extensionName = (value) => (value === null ? "(folder)" : value === "" ? "(none)" : `.${visible(value)}`);
+export const cloudFolderName = (value) => (value === null ? "(unknown)" : visible(value));
 
 /** Local times of one zone. */
 export class Clock {

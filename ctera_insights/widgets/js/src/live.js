@@ -3,6 +3,7 @@ import { max } from "d3-array";
 import { scaleLinear } from "d3-scale";
 import { h, followTheme, paint, themed } from "./dom.js";
 import { bytes, count, shortCount } from "./format.js";
+import { visible } from "./text.js";
 import css from "./style.css";
 
 function ago(ms) {
@@ -19,6 +20,11 @@ function span(seconds) {
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
 
+// A lag below zero tells of clocks; up to two seconds of it is no news.
+const ahead = (seconds) => seconds < -2;
+const lag = (seconds) => (ahead(seconds) ? `−${span(-seconds)}` : span(seconds == null ? seconds : Math.max(0, seconds)));
+const lagWords = (seconds) => (ahead(seconds) ? `Portal's clock ${span(-seconds)} ahead` : `${lag(seconds)} behind`);
+
 class View {
   constructor(model, root) {
     this.model = model;
@@ -29,7 +35,10 @@ class View {
     this.button = h("button", { class: "ci-button", onclick: () => this.toggle() });
     this.stopper = h("button", { class: "ci-button", onclick: () => model.send({ kind: "stop" }) }, "Stop collecting");
     this.cards = Object.fromEntries(
-      [["events", "Events"], ["rate", "Events per second"], ["lag", "Lag"], ["commit", "Last commit"], ["quarantine", "Quarantine"]].map(
+      [
+        ["events", "Events"], ["rate", "Events per second"], ["lag", "Lag"], ["commit", "Last commit"], ["derived", "Activity"],
+        ["quarantine", "Quarantine"],
+      ].map(
         ([key, name]) => {
           const value = h("div", { class: "ci-value" });
           const note = h("div", { class: "ci-note" });
@@ -77,7 +86,7 @@ class View {
     const running = this.model.get("running");
     const problem = shown.error || shown.trouble;
     this.dot.className = `ci-dot ${problem ? "bad" : running ? "on" : ""}`;
-    this.title.textContent = shown.title;
+    this.title.textContent = visible(shown.title);
     this.phase.textContent = [
       shown.phase, shown.caught_up ? "caught up" : "", shown.state === "stopped" ? "stopped" : "", running ? "" : "not watching",
     ].filter(Boolean).join(" · ");
@@ -85,26 +94,29 @@ class View {
     this.button.setAttribute("aria-pressed", String(running));
     this.stopper.hidden = !(shown.collector && shown.state === "collecting");
     this.notice.hidden = !problem;
-    this.notice.textContent = problem || "";
+    this.notice.textContent = visible(problem || "");
     this.empty.hidden = !shown.waiting;
-    this.empty.textContent = shown.waiting || "";
+    this.empty.textContent = visible(shown.waiting || "");
     this.body.hidden = Boolean(shown.waiting) || shown.events === undefined;
     if (this.body.hidden) return;
     const arrived = shown.collector ? `${count(shown.arrived)} committed` : shown.arrived ? `+${count(shown.arrived)} since this view began` : bytes(shown.size_bytes ?? 0);
     this.set("events", count(shown.events), arrived);
     this.set("rate", shortCount(shown.rate ?? 0));
-    this.set("lag", span(shown.lag_s), "Portal to store, newest change");
+    this.set("lag", lag(shown.lag_s), ahead(shown.lag_s) ? "the Portal's clock is ahead" : "Portal to store, newest change");
+    this.cards.lag.element.classList.toggle("bad", ahead(shown.lag_s));
+    const behind = shown.behind_batches ?? 0;
+    this.set("derived", behind ? `${count(behind)} behind` : "up to date", behind ? `batches, ${count(shown.behind_events)} events` : "derived from all batches");
     this.set("quarantine", count(shown.quarantined), shown.quarantined ? "entries could not be read" : "every entry could be read");
     this.cards.quarantine.element.classList.toggle("bad", shown.quarantined > 0);
     this.tick();
     const feeds = shown.feeds ?? [];
     this.feeds.replaceChildren(...(feeds.length > 1 ? feeds.map((feed) =>
-      h("div", { class: "ci-feed" }, h("bdi", {}, feed.feed), h("span", {}, feed.phase), h("span", {}, `${count(feed.batch)} batches`),
-        h("span", {}, `${span(feed.lag_s)} behind`), h("span", {}, ago(feed.committed)))) : []));
+      h("div", { class: "ci-feed" }, h("bdi", {}, visible(feed.feed)), h("span", {}, feed.phase), h("span", {}, `${count(feed.batch)} batches`),
+        h("span", {}, lagWords(feed.lag_s)), h("span", {}, ago(feed.committed)))) : []));
     this.recent.replaceChildren(...(shown.recent?.length ? [h("div", { class: "ci-name" }, "Latest events"),
       ...shown.recent.map(([moment, name, type, deleted, size]) =>
         h("div", { class: "ci-event" }, h("span", {}, moment === null ? "" : new Date(moment).toISOString().slice(0, 19).replace("T", " ") + " UTC"),
-          h("bdi", { class: deleted ? "gone" : "" }, `${name ?? "(no name)"}${type === "folder" ? "/" : ""}`),
+          h("bdi", { class: deleted ? "gone" : "" }, `${visible(name ?? "(no name)")}${type === "folder" ? "/" : ""}`),
           h("span", {}, deleted ? "deleted" : type === "folder" || size === null ? "" : bytes(size))))] : []));
     this.colours = themed(this.root);
     paint(this.line, (c, width, height) => {

@@ -1,6 +1,7 @@
 // The events of the selection, newest first: a window onto all of them, however many there are.
 import { h } from "./dom.js";
 import { bytes, count, opName, signedBytes } from "./format.js";
+import { visible } from "./text.js";
 
 const ROW = 26;
 const PAGE = 100;
@@ -135,7 +136,9 @@ export class Table {
 
   row(index, values) {
     if (!values) return h("div", { class: "ci-tr waiting", role: "row", "aria-rowindex": index + 1 }, h("span", {}, "…"));
-    const [moment, op, type, path, oldPath, size, delta] = values;
+    const [moment, op, type, named, before, size, delta] = values;
+    const path = named === null ? "?" : visible(named);
+    const oldPath = before === null ? null : visible(before);
     return h(
       "div", { class: "ci-tr", role: "row", "aria-rowindex": index + 1 },
       h("span", { role: "cell", class: "ci-time" }, this.app.clock.second.format(moment)),

@@ -187,7 +187,7 @@ export class Timeline {
       c.font = `11px ${colours.font}`;
       c.textAlign = "left";
       c.textBaseline = "top";
-      c.fillText("Size change: bytes added (up) and removed (down)", LEFT, 1);
+      c.fillText("Bytes added (up) and removed (down)", LEFT, 1);
       if (brushed) band(c, x(frame.edges[low]), x(frame.edges[high]), 14, height, colours);
     });
   }
