@@ -55,6 +55,7 @@ class Disturbances:
     def __init__(self, faults: Sequence[Fault], *, seed: int, allow: Callable[[Fault, int], int]) -> None:
         self.coalesce = any(fault.kind == "coalesce" for fault in faults)
         self._changes = [fault for fault in faults if fault.kind in _CHANGES]
+        self._fats = [fault for fault in faults if fault.kind == "fat"]
         self._duplicates = [fault for fault in faults if fault.kind == "duplicate"]
         self._reorders = [fault for fault in faults if fault.kind == "reorder"]
         self._seed = seed
@@ -88,6 +89,9 @@ class Disturbances:
             for index in self._granted(fault, positions):
                 lot = Random(f"{self._seed}/{fault.kind}/{positions[index]}")  # noqa: S311 - a game
                 entries[index] = change(entries[index], lot)
+        for fault in self._fats:
+            for index in self._granted(fault, positions):
+                entries[index] = _fattened(entries[index], fault.size)
         order = list(range(len(entries)))
         for fault in self._duplicates:
             order += self._granted(fault, positions)[: max_results - len(order)]
@@ -137,6 +141,11 @@ def _on_object(change: Callable[[Entry, Random], None]) -> Callable[[bytes, Rand
         return msgspec.json.encode(entry)
 
     return on_json
+
+
+def _fattened(raw: bytes, size: int) -> bytes:
+    head, brace, _ = raw.rpartition(b"}")
+    return head + b',"thumbnail":"' + b"x" * size + b'"}' if brace else raw
 
 
 def _unknown_key(entry: Entry, lot: Random) -> None:

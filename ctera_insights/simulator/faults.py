@@ -15,6 +15,14 @@ Faults of an answer (each request meets at most one of these; the first that fir
                      ``microsoft``, or ``nowhere`` (no ``Location``)
 ``html``             200 with a login page
 ``empty``            200 with nothing
+``gateway``          the error page of something in front of the Portal: ``code`` (404), in the manner of
+                     ``to``: ``nginx`` (HTML), ``empty``, ``json``, ``text``, ``maintenance`` (a redirect to
+                     a page about it), or ``each`` of these; ``seconds``: for so long from its first time
+``echo``             ``code`` (500), with all that the request held in the message
+``drip``             the answer, byte by byte, one every ``seconds`` (1)
+``huge``             the answer with white space behind it up to ``size`` bytes (2**30), as it is or packed:
+                     ``to`` is ``plain``, ``gzip`` or ``deflate``
+``long-header``      the answer with one header of ``size`` bytes (10,000)
 ``early``            a long-poll answers at once: ``to`` is ``true`` or ``false``
 ``cursor``           refuse a cursor that is not null
 ===================  =================================================================================
@@ -36,6 +44,7 @@ again says the same (but for a ``limit``, which counts):
 ``missing-key``      an optional key is absent
 ``missing-required`` ``type``, ``guid``, ``deleted`` or ``name`` is absent
 ``null``             an optional key is null
+``fat``              a key holds ``size`` bytes (100,000)
 ``wrong-type``       a value of another type than documented
 ``unknown-type``     an object type that no client knows
 ``old-name``         ``modified`` in the place of ``portal_modified_date``
@@ -54,6 +63,7 @@ endpoints joined by ``+``, or ``all``::
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import KW_ONLY, dataclass, field, fields
 from random import Random
@@ -65,7 +75,10 @@ if TYPE_CHECKING:
     from ctera_insights.simulator.disturb import Disturbances
 
 ANSWERS: Final = frozenset(
-    {"status", "reset", "close", "cut", "stall", "black-hole", "redirect", "html", "empty", "early", "cursor"}
+    {
+        *("status", "reset", "close", "cut", "stall", "black-hole", "redirect", "html", "empty", "early"),
+        *("cursor", "gateway", "echo", "drip", "huge", "long-header"),
+    }
 )
 BESIDE: Final = frozenset({"kill-session", "restart", "slow", "slow-first"})
 CONTENT: Final = frozenset(
@@ -74,6 +87,7 @@ CONTENT: Final = frozenset(
         "missing-key",
         "missing-required",
         "null",
+        "fat",
         "wrong-type",
         "unknown-type",
         "old-name",
@@ -87,13 +101,16 @@ CONTENT: Final = frozenset(
 _NOTIFICATIONS: Final = ("list", "longpoll", "ancestors")
 _DEFAULT_ENDPOINTS: Final = {"early": ("longpoll",), "slow-first": ("list",), "cursor": ("list", "longpoll")}
 _NEEDS_NULL_CURSOR: Final = {"cursor": False, "slow-first": True}
-_CODES: Final = {"status": 503, "redirect": 302}
-_SECONDS: Final = {"stall": 3600.0, "black-hole": 3600.0, "slow": 1.0, "slow-first": 15.0}
+_CODES: Final = {"status": 503, "redirect": 302, "gateway": 404, "echo": 500}
+_SECONDS: Final = {"stall": 3600.0, "black-hole": 3600.0, "slow": 1.0, "slow-first": 15.0, "drip": 1.0}
+_SIZES: Final = {"huge": 2**30, "long-header": 10_000, "fat": 100_000}
 _TARGETS: Final = {
     "redirect": frozenset(
         {"own", "admin", "services", "admin-absolute", "services-absolute", "each", "microsoft", "nowhere"}
     ),
     "early": frozenset({"true", "false"}),
+    "gateway": frozenset({"nginx", "empty", "json", "text", "maintenance", "each"}),
+    "huge": frozenset({"plain", "gzip", "deflate"}),
 }
 
 
@@ -108,10 +125,11 @@ class Fault:
         limit: happen so many times, then no more.
         on: endpoints it applies to (``list``, ``longpoll``, ``ancestors``, ``login``, ``session``, ``users``,
             ``cloud-drives``, …) or ``("all",)``; when empty, those of the Notification Service that it suits.
-        code: HTTP status of ``status`` and ``redirect``.
+        code: HTTP status of ``status``, ``redirect``, ``gateway`` and ``echo``.
         retry_after: of ``status``.
-        seconds: of ``stall``, ``black-hole``, ``slow``, ``slow-first``.
-        to: of ``redirect`` and ``early``.
+        seconds: of ``stall``, ``black-hole``, ``slow``, ``slow-first``, ``gateway`` and ``drip``.
+        size: bytes, of ``huge``, ``long-header`` and ``fat``.
+        to: of ``redirect``, ``early``, ``gateway`` and ``huge``.
     """
 
     kind: str
@@ -123,6 +141,7 @@ class Fault:
     code: int = 0
     retry_after: str | None = None
     seconds: float | None = None
+    size: int = 0
     to: str = ""
 
     def __post_init__(self) -> None:
@@ -137,6 +156,7 @@ class Fault:
         if self.to and self.to not in targets:
             raise ValueError(f"'to' of {self.kind!r} is one of: {', '.join(sorted(targets))}.")
         object.__setattr__(self, "code", self.code or _CODES.get(self.kind, 0))
+        object.__setattr__(self, "size", self.size or _SIZES.get(self.kind, 0))
         object.__setattr__(
             self, "seconds", self.seconds if self.seconds is not None else _SECONDS.get(self.kind)
         )
@@ -153,6 +173,7 @@ class _Switch:
     lot: Random
     occasions: int = 0
     fired: int = 0
+    since: float | None = None
 
 
 @dataclass
@@ -216,6 +237,7 @@ class Faults:
             switch.occasions += 1
             if _happens(switch):
                 switch.fired += 1
+                switch.since = switch.since or time.monotonic()
                 self.fired[fault.kind] += 1
                 hits.append(fault)
         return beside + answer
@@ -249,10 +271,13 @@ def _happens(switch: _Switch) -> bool:
 
 
 def _spent(switch: _Switch) -> bool:
-    return switch.fault.limit is not None and switch.fired >= switch.fault.limit
+    fault = switch.fault
+    if fault.kind == "gateway" and fault.seconds is not None and switch.since is not None:
+        return time.monotonic() >= switch.since + fault.seconds
+    return fault.limit is not None and switch.fired >= fault.limit
 
 
-_NUMBERS: Final = {"every": int, "limit": int, "code": int, "seconds": float, "rate": float}
+_NUMBERS: Final = {"every": int, "limit": int, "code": int, "seconds": float, "size": int, "rate": float}
 
 
 def _parse_one(text: str) -> Fault:

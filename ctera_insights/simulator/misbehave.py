@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from aiohttp import web
 
-from ctera_insights.simulator import v2
+from ctera_insights.simulator import gateways, v2
 from ctera_insights.simulator.gate import endpoint_of
+from ctera_insights.simulator.gateways import Scene
 from ctera_insights.simulator.v1 import LOGIN_PAGE
 
 if TYPE_CHECKING:
@@ -22,20 +22,9 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler, Middleware
 
-    from ctera_insights.simulator.faults import Fault
     from ctera_insights.simulator.server import SimulatedPortal
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """A request, and what shall go wrong with it."""
-
-    portal: SimulatedPortal
-    fault: Fault
-    request: web.Request
-    handler: Handler
 
 
 def middleware(portal: SimulatedPortal) -> Middleware:
@@ -48,7 +37,7 @@ def middleware(portal: SimulatedPortal) -> Middleware:
         endpoint = endpoint_of(request)
         null_cursor = await _has_null_cursor(request, endpoint)
         for fault in portal.faults.draw(endpoint, null_cursor=null_cursor):
-            scene = _Scene(portal, fault, request, handler)
+            scene = Scene(portal, fault, request, handler)
             if fault.kind in _ANSWERS:
                 return await _ANSWERS[fault.kind](scene)
             await _BESIDE[fault.kind](scene)
@@ -67,19 +56,19 @@ async def _has_null_cursor(request: web.Request, endpoint: str) -> bool:
     return isinstance(body, dict) and not body.get("cursor")
 
 
-async def _wait(scene: _Scene) -> None:
+async def _wait(scene: Scene) -> None:
     await asyncio.sleep(scene.fault.seconds or 0)
 
 
-async def _kill_session(scene: _Scene) -> None:
+async def _kill_session(scene: Scene) -> None:
     scene.portal.sessions.kill()
 
 
-async def _restart(scene: _Scene) -> None:
+async def _restart(scene: Scene) -> None:
     scene.portal.restart_soon()
 
 
-async def _status(scene: _Scene) -> web.StreamResponse:
+async def _status(scene: Scene) -> web.StreamResponse:
     code = scene.fault.code
     answer = v2.refuse(code, f"Simulated fault: HTTP {code}")
     wait = scene.fault.retry_after or ("1" if code in {429, 503} else "none")
@@ -91,7 +80,7 @@ async def _status(scene: _Scene) -> web.StreamResponse:
     return answer
 
 
-async def _reset(scene: _Scene) -> web.StreamResponse:
+async def _reset(scene: Scene) -> web.StreamResponse:
     transport = scene.request.transport
     if transport is not None:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
@@ -99,18 +88,18 @@ async def _reset(scene: _Scene) -> web.StreamResponse:
     return web.Response()
 
 
-async def _close(scene: _Scene) -> web.StreamResponse:
+async def _close(scene: Scene) -> web.StreamResponse:
     _hang_up(scene.request)
     return web.Response()
 
 
-async def _cut(scene: _Scene) -> web.StreamResponse:
+async def _cut(scene: Scene) -> web.StreamResponse:
     answer, _ = await _send_half(scene)
     _hang_up(scene.request)
     return answer
 
 
-async def _stall(scene: _Scene) -> web.StreamResponse:
+async def _stall(scene: Scene) -> web.StreamResponse:
     answer, rest = await _send_half(scene)
     await _wait(scene)
     await answer.write(rest)
@@ -118,12 +107,12 @@ async def _stall(scene: _Scene) -> web.StreamResponse:
     return answer
 
 
-async def _black_hole(scene: _Scene) -> web.StreamResponse:
+async def _black_hole(scene: Scene) -> web.StreamResponse:
     await _wait(scene)
     return await _close(scene)
 
 
-async def _redirect(scene: _Scene) -> web.StreamResponse:
+async def _redirect(scene: Scene) -> web.StreamResponse:
     root = scene.portal.url
     pages = {
         "admin": "/admin/login.html",
@@ -142,19 +131,19 @@ async def _redirect(scene: _Scene) -> web.StreamResponse:
     return answer
 
 
-async def _html(_: _Scene) -> web.StreamResponse:
+async def _html(_: Scene) -> web.StreamResponse:
     return web.Response(text=LOGIN_PAGE, content_type="text/html")
 
 
-async def _empty(_: _Scene) -> web.StreamResponse:
+async def _empty(_: Scene) -> web.StreamResponse:
     return web.Response()
 
 
-async def _early(scene: _Scene) -> web.StreamResponse:
+async def _early(scene: Scene) -> web.StreamResponse:
     return web.json_response({"changes": scene.fault.to != "false"})
 
 
-async def _cursor(_: _Scene) -> web.StreamResponse:
+async def _cursor(_: Scene) -> web.StreamResponse:
     return v2.refuse(400, "The cursor has expired", field="cursor")
 
 
@@ -163,7 +152,7 @@ def _hang_up(request: web.Request) -> None:
         request.transport.close()
 
 
-async def _send_half(scene: _Scene) -> tuple[web.StreamResponse, bytes]:
+async def _send_half(scene: Scene) -> tuple[web.StreamResponse, bytes]:
     """Send an answer's head and half of its body; give the other half."""
     whole = await scene.handler(scene.request)
     body = whole.body if isinstance(whole, web.Response) and isinstance(whole.body, bytes) else b""
@@ -175,13 +164,13 @@ async def _send_half(scene: _Scene) -> tuple[web.StreamResponse, bytes]:
     return answer, body[middle:]
 
 
-_BESIDE: Final[dict[str, Callable[[_Scene], Awaitable[None]]]] = {
+_BESIDE: Final[dict[str, Callable[[Scene], Awaitable[None]]]] = {
     "slow": _wait,
     "slow-first": _wait,
     "kill-session": _kill_session,
     "restart": _restart,
 }
-_ANSWERS: Final[dict[str, Callable[[_Scene], Awaitable[web.StreamResponse]]]] = {
+_ANSWERS: Final[dict[str, Callable[[Scene], Awaitable[web.StreamResponse]]]] = {
     "status": _status,
     "reset": _reset,
     "close": _close,
@@ -193,4 +182,9 @@ _ANSWERS: Final[dict[str, Callable[[_Scene], Awaitable[web.StreamResponse]]]] = 
     "empty": _empty,
     "early": _early,
     "cursor": _cursor,
+    "gateway": gateways.gateway,
+    "echo": gateways.echo,
+    "drip": gateways.drip,
+    "huge": gateways.huge,
+    "long-header": gateways.long_header,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import weakref
 from array import array
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from typing import IO
 
     from numpy.typing import NDArray
 
@@ -31,8 +31,8 @@ class Spool:
 
     def __init__(self) -> None:
         self.lock = RLock()
-        self._fd = -1  # opened for the first reader: those who only publish may be in an event loop
-        self._closer: Callable[[], object] | None = None
+        # Opened for the first reader: those who only publish may be in an event loop.
+        self._file: IO[bytes] | None = None
         self._pending = bytearray()
         self._flushed_bytes = 0
         self._offsets = array("q", [0])
@@ -53,8 +53,8 @@ class Spool:
     def close(self) -> None:
         """Give the disk space back; nothing can be read afterwards."""
         with self.lock:
-            if self._closer is not None:
-                self._closer()
+            if self._file is not None:
+                self._file.close()
 
     def append(self, raw: bytes, *, ordinal: int, folder: int | None, gone: bool) -> int:
         """Append one encoded state and return its position.
@@ -182,24 +182,22 @@ class Spool:
             begin, end = self._offsets[start], self._offsets[stop] - 1
             if end > self._flushed_bytes:
                 self._flush()
-        return os.pread(self._fd, end - begin, begin) if end > begin else b""
+            if self._file is None or end <= begin:
+                return b""
+            self._file.seek(begin)
+            return self._file.read(end - begin)
 
     def _flush(self) -> None:
-        if self._fd < 0:
-            self._fd = _unnamed_file()
-            self._closer = weakref.finalize(self, os.close, self._fd)
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(buffering=0, prefix="simulated-portal-")  # noqa: SIM115 - see close()
+            weakref.finalize(self, self._file.close)
+        self._file.seek(self._flushed_bytes)
         view = memoryview(self._pending)
         while view:
-            written = os.pwrite(self._fd, view, self._flushed_bytes)
+            written = self._file.write(view)
             self._flushed_bytes += written
             view = view[written:]
         self._pending = bytearray()
-
-
-def _unnamed_file() -> int:
-    fd, name = tempfile.mkstemp(prefix="simulated-portal-")
-    os.unlink(name)  # noqa: PTH108 - the pair of mkstemp, which gives a text
-    return fd
 
 
 def _runs(positions: NDArray[np.int64]) -> list[tuple[int, int]]:

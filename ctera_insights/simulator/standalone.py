@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ctera_insights.platforms import on_signals
 from ctera_insights.simulator.server import SimulatedPortal
 
 if TYPE_CHECKING:
@@ -60,32 +60,27 @@ async def serve(
         Exception: what the source failed with.
     """
     ended = stop or asyncio.Event()
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, ended.set)
-    try:
-        async with SimulatedPortal(
-            content,
-            user=user,
-            password=password,
-            host=host,
-            port=port,
-            https=https,
-            faults=faults,
-            directio=directio,
-            speed=speed,
-        ) as portal:
+    with on_signals(lambda _: ended.set()):
+        try:
+            async with SimulatedPortal(
+                content,
+                user=user,
+                password=password,
+                host=host,
+                port=port,
+                https=https,
+                faults=faults,
+                directio=directio,
+                speed=speed,
+            ) as portal:
+                if ready_file is not None:
+                    await asyncio.to_thread(_write_ready_file, ready_file, portal)
+                if on_ready is not None:
+                    on_ready(portal)
+                await _first(ended.wait(), portal.wait_broken())
+        finally:
             if ready_file is not None:
-                await asyncio.to_thread(_write_ready_file, ready_file, portal)
-            if on_ready is not None:
-                on_ready(portal)
-            await _first(ended.wait(), portal.wait_broken())
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
-        if ready_file is not None:
-            await asyncio.to_thread(ready_file.unlink, missing_ok=True)
+                await asyncio.to_thread(ready_file.unlink, missing_ok=True)
 
 
 async def _first(*waits: Coroutine[Any, Any, object]) -> None:

@@ -398,3 +398,67 @@ async def test_states_coalesce_into_the_latest() -> None:
         entries = await listed(session)
         latest = {each["guid"]: each for each in map(msgspec.json.decode, made.feed.log())}
         assert {each["gvsn"] for each in entries} == {each["gvsn"] for each in latest.values()}
+
+
+@pytest.mark.parametrize(
+    ("to", "status", "body"),
+    [
+        ("nginx", 404, "<html>"),
+        ("empty", 404, ""),
+        ("json", 404, '{"message"'),
+        ("text", 404, "404 page not found"),
+        ("maintenance", 302, ""),
+    ],
+)
+async def test_a_gateway_answers_in_the_portals_place_for_a_time(to: str, status: int, body: str) -> None:
+    """At every endpoint, in each manner, from its first time on."""
+    faults = f"gateway:to={to}:on=all:seconds=0.3"
+    async with SimulatedPortal(world()) as portal, client(portal) as session:
+        portal.faults = Faults.parse(faults)
+        for what in ("list", "longpoll", "ancestors"):
+            async with post(session, what) as answer:
+                assert (answer.status, (await answer.text())[: len(body)]) == (status, body)
+                assert "msg" not in await answer.text()
+        await asyncio.sleep(0.35)
+        assert portal.faults.active == []
+        assert await listed(session)
+
+
+async def test_an_echo_repeats_all_that_it_was_asked() -> None:
+    """Cookie and body stand in the message."""
+    async with SimulatedPortal(world(), faults="echo:400") as portal, client(portal) as session:
+        async with post(session) as answer:
+            assert answer.status == 400
+            message = (await answer.json())["msg"]
+        assert "JSESSIONID=" in message
+        assert '"max_results": 2000' in message
+
+
+async def test_an_answer_drips() -> None:
+    """Byte by byte, to the last one."""
+    faults = "drip:seconds=0.001:on=ancestors"
+    async with SimulatedPortal(world(), faults=faults) as portal, client(portal) as session:
+        entry = (await listed(session))[0]
+        async with post(session, "ancestors", folder_id=entry["folder_id"], guid=entry["guid"]) as answer:
+            assert (await answer.json())[0]["guid"] == entry["guid"]
+
+
+@pytest.mark.parametrize("to", ["plain", "gzip", "deflate"])
+async def test_a_huge_answer_is_still_the_answer(to: str) -> None:
+    """With white space up to the size asked for."""
+    faults = f"huge:to={to}:size=3000000:on=list"
+    async with SimulatedPortal(world(), faults=faults) as portal, client(portal) as session:
+        async with post(session) as answer:
+            body = await answer.read()
+        assert len(body) == 3_000_000
+        assert len(msgspec.json.decode(body)["entries"]) == len(portal.feed)
+
+
+async def test_a_header_grows_and_an_entry_gets_fat() -> None:
+    """To the size asked for."""
+    faults = "long-header:size=5000:on=list,fat:size=7000"
+    async with SimulatedPortal(world(), faults=faults) as portal, client(portal) as session:
+        async with post(session) as answer:
+            assert len(answer.headers["Content-Security-Policy"]) == 5000
+            entries = (await answer.json())["entries"]
+        assert {len(entry["thumbnail"]) for entry in entries} == {7000}

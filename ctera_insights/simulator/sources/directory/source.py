@@ -50,7 +50,7 @@ class DirectorySource:
         name: name of the cloud folder; the directory's when not given.
 
     Raises:
-        UsageError: there is no such directory.
+        UsageError: there is no such directory, or the extra ``simulator`` is missing.
 
     Example:
         >>> source = DirectorySource("/srv/share")  # doctest: +SKIP
@@ -58,6 +58,12 @@ class DirectorySource:
     """
 
     def __init__(self, path: str | PathLike[str], *, name: str | None = None) -> None:
+        try:
+            import watchfiles  # noqa: F401  # found missing here, not when the first change comes
+        except ImportError:
+            raise UsageError(
+                "Serving a directory needs the extra: pip install 'ctera-insights[simulator]'"
+            ) from None
         self.path = Path(path).resolve()
         if not self.path.is_dir():
             raise UsageError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from io import BufferedReader
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ctera_insights.platforms import from_seconds
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from datetime import datetime
     from typing import IO
 
     from ctera_insights.simulator.sources.git.command import Git
@@ -122,7 +124,7 @@ def _parse(stream: BufferedReader) -> Iterator[Commit]:
                 yield commit
             _, commit_id, second = text.split()
             latest = min(max(latest, int(second)), _LATEST_SECOND)
-            commit = Commit(commit_id.decode("ascii"), datetime.fromtimestamp(latest, UTC), [], {})
+            commit = Commit(commit_id.decode("ascii"), from_seconds(latest), [], {})
         elif text:
             assert commit is not None
             was_mode, mode, was_blob, blob, status = text[1:].split(b" ")
