@@ -7,17 +7,22 @@ standard error.
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
-from typing import NoReturn
+import warnings
+from typing import Final, NoReturn
 
 import click
 
 from ctera_insights import __version__
-from ctera_insights.cli import collect, demo, download, enrich, insights, simulate, store
+from ctera_insights.cli import collect, demo, download, enrich, insights, simulate, store, streams
+from ctera_insights.cli.leaving import leave
 from ctera_insights.errors import EXIT_FAILED, InsightsError
+from ctera_insights.platforms import reader_is_gone
 
 INTERRUPTED = 130
+_CANNOT_BE_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+"""What writing to a stream fails with; files of a store that cannot be written have an error of their own."""
 
 
 @click.group(
@@ -50,6 +55,8 @@ for command in (
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
+    streams.prepare()
+    warnings.filterwarnings("ignore", message="The certificate of .* is not checked")  # the log says it, too
     try:
         code = cli.main(prog_name="ctera-insights", standalone_mode=False)
         sys.stdout.flush()
@@ -62,7 +69,13 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         code = INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away; keep the interpreter from saying so again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if reader_is_gone(error):
+            streams.discard_output()
+        elif error.filename is None and error.errno in _CANNOT_BE_WRITTEN:
+            streams.discard_output()
+            click.echo(f"Error: the output cannot be written: {error.strerror}.", err=True)
+        else:
+            raise
         code = EXIT_FAILED
-    sys.exit(code if isinstance(code, int) else 0)
+    leave(code if isinstance(code, int) else 0)

@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctera_insights.cli.leaving import LATE_S, leave_late, run
 from ctera_insights.cli.options import DATA, JSON, count, lake_at, required
 from ctera_insights.errors import UsageError
+from ctera_insights.platforms import on_signals
 from ctera_insights.settings import password
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     "seconds",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Stop after so long.",
+    help="End after so long; the Portal must have answered by then.",
 )
 @click.option(
     "--cloud-folder",
@@ -73,14 +75,28 @@ if TYPE_CHECKING:
 @click.option(
     "--feed", metavar="NAME", help="Name of the stream; by default Portal, context and cloud folders."
 )
+@click.option(
+    "--portal-moved",
+    is_flag=True,
+    help="The feed's Portal, or its user, has a new address or name; name the feed with --feed.",
+)
+@click.option(
+    "--allow-overlap", is_flag=True, help="Begin a feed that brings some events of another one again."
+)
 @click.option("--no-enrich", is_flag=True, help="Leave deriving activity to `enrich`.")
 @JSON
 def collect(**options: Any) -> None:
     """Drain a Portal's file events into a lake, exactly once.
 
-    Runs until caught up, or with --follow until stopped: Ctrl-C commits what was read and ends, a second one
-    stops at once. The password comes from CTERA_INSIGHTS_PASSWORD, CTERA_INSIGHTS_PASSWORD_FILE, the keyring,
-    or a prompt.
+    Runs until caught up, or with --follow until stopped: Ctrl-C or SIGTERM commits what was read and ends
+    with exit code 0, a second one stops at once. With --for, what was read by then is committed, and deriving
+    and logout have 5 seconds more; a Portal that gave no answer at all is exit code 4. Without --follow and
+    --for, one answer of the Portal is waited for 10 minutes at most.
+
+    A feed remembers its Portal, context, tenant and cloud folders, and refuses others; a new feed that would
+    bring events of another one again is refused, too.
+
+    The password comes from CTERA_INSIGHTS_PASSWORD, CTERA_INSIGHTS_PASSWORD_FILE, the keyring, or a prompt.
     """
     portal, user = required("portal", options["portal"]), required("user", options["user"])
     if options["follow"] and options["seconds"]:
@@ -88,64 +104,80 @@ def collect(**options: Any) -> None:
     secret = password(user, url=portal, ask=sys.stdin.isatty())
     lake = lake_at(options["data"])
     started = time.monotonic()
-    collected, derived = asyncio.run(_collect(portal, user, secret, lake, options))
+    collected, derived = run(_collect(portal, user, secret, lake, options))
     summarize(lake, collected, derived, time.monotonic() - started, as_json=options["as_json"])
 
 
 async def _collect(
     portal: str, user: str, secret: Secret, lake: Lake, options: dict[str, Any]
 ) -> tuple[Progress, Summary | None]:
-    from ctera_insights.collect import BatchLimits
-    from ctera_insights.pipeline import collect_portal
-    from ctera_insights.widgets.progress import progress_display
+    with stopping(options["seconds"]) as stop:  # before what takes long to import
+        from ctera_insights.collect import BatchLimits
+        from ctera_insights.pipeline import collect_portal
+        from ctera_insights.widgets.progress import progress_display
 
-    with progress_display() as report, stopping() as stop:
-        return await collect_portal(
-            portal,
-            lake,
-            user=user,
-            password=secret,
-            context=options["context"],
-            cloud_folders=options["folders"],
-            follow=options["follow"],
-            seconds=options["seconds"],
-            limits=BatchLimits(rows=options["batch_rows"], seconds=options["batch_seconds"]),
-            ca_file=options["ca_file"],
-            verify=not options["insecure"],
-            resync=options["resync"],
-            feed=options["feed"],
-            enrich=not options["no_enrich"],
-            progress=report,
-            stop=stop,
-        )
+        with progress_display() as report:
+            return await collect_portal(
+                portal,
+                lake,
+                user=user,
+                password=secret,
+                context=options["context"],
+                cloud_folders=options["folders"],
+                follow=options["follow"] or None,
+                seconds=options["seconds"],
+                limits=BatchLimits(rows=options["batch_rows"], seconds=options["batch_seconds"]),
+                ca_file=options["ca_file"],
+                verify=not options["insecure"],
+                resync=options["resync"],
+                feed=options["feed"],
+                portal_moved=options["portal_moved"],
+                allow_overlap=options["allow_overlap"],
+                enrich=not options["no_enrich"],
+                progress=report,
+                stop=stop,
+            )
 
 
 @contextlib.contextmanager
-def stopping() -> Iterator[asyncio.Event]:
-    """First SIGINT or SIGTERM: the event is set. Second: stop at once; the store takes no harm from it."""
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
+def stopping(seconds: float | None = None) -> Iterator[asyncio.Event]:
+    """First SIGINT or SIGTERM: the event is set. Second: stop at once; the store takes no harm from it.
+
+    Where that, or the deadline after ``seconds``, does not end the block in time, the process is left.
+    """
     stop = asyncio.Event()
+    timers = contextlib.ExitStack()
+
+    def leave_in(delay_s: float) -> None:
+        timer = threading.Timer(delay_s, leave_late)
+        timer.daemon = True
+        timer.start()
+        timers.callback(timer.cancel)
 
     def on_signal(number: int) -> None:
         if stop.is_set():
             os._exit(128 + number)
         click.echo("Committing what was read; once more stops at once.", err=True)
         stop.set()
+        leave_in(LATE_S)
 
-    for number in signals:
-        loop.add_signal_handler(number, on_signal, number)
-    try:
+    if seconds is not None:
+        leave_in(seconds + LATE_S)
+    with timers, on_signals(on_signal):
         yield stop
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
 
 
 def summarize(
     lake: Lake, collected: Progress, derived: Summary | None, seconds: float, *, as_json: bool = False
 ) -> None:
     """Say what a collection did."""
+    if collected.behind_batches:
+        click.echo(
+            f"Activity is {count(collected.behind_batches, 'batch', 'batches')} "
+            f"({count(collected.behind_events, 'event')}) behind; the next run, or `enrich`, derives them. "
+            f"{collected.derive_trouble}".rstrip(),
+            err=True,
+        )
     if as_json:
         told = {
             "events": collected.committed,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import shlex
+import shutil
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from ctera_insights.cli.collect import stopping, summarize
+from ctera_insights.cli.leaving import run
 from ctera_insights.lake import Lake
 
 if TYPE_CHECKING:
@@ -33,14 +36,23 @@ def demo(data: str, events: int) -> None:
     lake = Lake(data)
     click.echo(f"A simulated Portal serves about {events:,} file events; collecting them into {data} …")
     started = time.monotonic()
-    collected, derived = asyncio.run(_collect(lake, events))
+    collected, derived = run(_collect(lake, events))
     summarize(lake, collected, derived, time.monotonic() - started)
     if not collected.batches:
         click.echo("The demo had been collected before: the cursor in the lake says so.")
     _show(lake)
     where = shlex.quote(data)
     query = "SELECT old_path, path FROM activity WHERE op = 'moved' AND type = 'folder' LIMIT 5"
-    click.echo(f'Next:  ctera-insights sql --data {where} "{query}"')
+    click.echo(f'Next:  {_program()} sql --data {where} "{query}"')
+
+
+def _program() -> str:
+    """What to type to run this here: `make demo` leaves it where no shell looks for it."""
+    if shutil.which("ctera-insights"):
+        return "ctera-insights"
+    with contextlib.suppress(ValueError):
+        return shlex.quote(str(Path(sys.argv[0]).absolute().relative_to(Path.cwd())))
+    return shlex.quote(sys.argv[0])
 
 
 async def _collect(lake: Lake, events: int) -> tuple[Progress, Summary | None]:
@@ -58,17 +70,18 @@ async def _collect(lake: Lake, events: int) -> tuple[Progress, Summary | None]:
                 user=portal.user,
                 password=portal.password,
                 feed=f"demo/{source.name}/{events}",
+                portal_moved=True,  # it has another port each time
                 progress=report,
                 stop=stop,
             )
 
 
 def _show(lake: Lake) -> None:
-    from ctera_insights.insights.views import connect
+    from ctera_insights.insights import Insights
 
-    with connect(lake) as connection:
+    with Insights(lake) as insights:
         for title, query in QUESTIONS.items():
-            click.echo(f"\n{title}\n{connection.sql(query)}", nl=False)
+            click.echo(f"\n{title}\n{insights.sql(query).box()}", nl=False)
 
 
 QUESTIONS: Final = {

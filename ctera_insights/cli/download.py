@@ -10,6 +10,7 @@ import click
 from ctera_insights.cli.options import DATA, count, lake_at, required
 from ctera_insights.errors import EXIT_FAILED, UsageError
 from ctera_insights.settings import PREFIX, setting
+from ctera_insights.text import visible
 
 
 @click.command()
@@ -67,9 +68,9 @@ def download(context: click.Context, /, **options: Any) -> None:
             progress=report,
         )
     for path, name in done.renamed.items():
-        click.echo(f"{path} is {name} here", err=True)
+        click.echo(visible(f"{path} is {name} here"), err=True)
     for failure in done.failures:
-        click.echo(f"{failure.path}: {failure.reason}", err=True)
+        click.echo(visible(f"{failure.path}: {failure.reason}"), err=True)
     click.echo(
         f"{count(done.downloaded, 'file')} downloaded ({done.downloaded_bytes:,} bytes), "
         f"{done.skipped:,} there already, {len(done.failures):,} failed"

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING
 import click
 
 from ctera_insights.cli.options import DATA, JSON, lake_at, required
+from ctera_insights.errors import InsightsError
 from ctera_insights.settings import setting
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SINCE = click.option("--since", metavar="WHEN", help="A date, a time, or an age such as 24h, 7d or 4w.")
+_WATCH = click.option(
+    "--since",
+    metavar="WHEN",
+    help="An age such as 1h or 7d: what was collected in it, whenever it happened, as a watch asks. "
+    "A date or time: what happened from then on.",
+)
 _UNTIL = click.option("--until", metavar="WHEN", help="Likewise; itself not included.")
 _TZ = click.option("--tz", default="UTC", show_default=True, metavar="ZONE", help="Time zone of local times.")
 _SENSITIVITY = click.option(
@@ -28,11 +35,13 @@ _SENSITIVITY = click.option(
 
 @click.command()
 @DATA
-@_SINCE
+@_WATCH
 @_UNTIL
 @_TZ
 @_SENSITIVITY
-@click.option("--webhook", metavar="URL", help="POST what fired here.  [env: CTERA_INSIGHTS_WEBHOOK]")
+@click.option(
+    "--webhook", metavar="URL", help="POST what fired or failed here.  [env: CTERA_INSIGHTS_WEBHOOK]"
+)
 @click.option(
     "--preview", is_flag=True, help="Only say how many alerts a month each sensitivity would raise."
 )
@@ -49,9 +58,11 @@ def alerts(
     preview: bool,
     as_json: bool,
 ) -> None:
-    """Look for incidents: mass deletions, encryption, sudden growth; exits 10 when something fired.
+    """Look for incidents: mass deletions, encryption, sudden growth.
 
-    The text is fit for an e-mail. A webhook's signing key comes from CTERA_INSIGHTS_WEBHOOK_SECRET.
+    Exits 10 when something fired; otherwise 1 when a rule could not run, which is named, and 0 when nothing
+    is there. An alert keeps its id from run to run, so that a receiver can drop what it knows. The text is
+    fit for an e-mail. A webhook's signing key comes from CTERA_INSIGHTS_WEBHOOK_SECRET.
     """
     from ctera_insights import plain
     from ctera_insights.insights import Insights
@@ -59,9 +70,12 @@ def alerts(
 
     with Insights(lake_at(data), tz=tz) as insights:
         if preview:
-            told = insights.preview(since=since, until=until).df()
+            previewed = insights.preview(since=since, until=until)
+            told = previewed.df()
             records = json.dumps(told.to_dict("records"), indent=2)
             click.echo(records if as_json else told.to_string(index=False, float_format="{:,.2f}".format))
+            if told["alerts"].isna().any():
+                raise InsightsError(f"Not every rule could run: {previewed.note}")
             return
         found = insights.alerts(sensitivity=sensitivity, since=since, until=until)
     click.echo(found.to_json() if as_json else found.text())
@@ -119,6 +133,7 @@ def dashboard(data: str | None, port: int, host: str, no_token: bool, tz: str) -
     """Serve the explorer as a web page, for those without notebooks.
 
     The address carries a token: CTERA_INSIGHTS_DASHBOARD_TOKEN, or a new one at every start.
+    With `&theme=dark` after it, the page is dark.
     """
     from ctera_insights.widgets.dashboard import serve
 

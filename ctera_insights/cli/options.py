@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import codecs
+import contextlib
+import sys
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 import click
 
 from ctera_insights.errors import UsageError
 from ctera_insights.lake import Lake
 from ctera_insights.settings import PREFIX, setting
+from ctera_insights.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DATA: Final = click.option(
     "--data", metavar="DIR", help="The lake: a directory, or s3://bucket/prefix.  [env: CTERA_INSIGHTS_DATA]"
@@ -54,3 +61,32 @@ def count(number: int, one: str, many: str | None = None) -> str:
     ('1 batch', '2,000 events')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+@contextlib.contextmanager
+def standard_output() -> Iterator[IO[bytes]]:
+    """Where data in UTF-8 goes: as it is into a pipe or a file, with nothing hidden in it onto a terminal."""
+    if not sys.stdout.isatty():
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    yield cast("IO[bytes]", _Terminal())
+
+
+class _Terminal:
+    """Takes UTF-8, shows it."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:
+        click.echo(visible(self._decoder.decode(bytes(data)), keep="\n"), nl=False)
+        return len(data)
+
+    def flush(self) -> None:
+        sys.stdout.flush()

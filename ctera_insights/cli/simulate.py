@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from base64 import b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--scenario",
     metavar="NAME",
-    help="Generate office life: office, quiet, ransomware, mass-deletion, growth, tiny.",
+    help="Generate office life: office, quiet, ransomware, mass-deletion, growth, tiny.  [default: office]",
 )
 @click.option(
     "--events", type=click.IntRange(min=200), metavar="N", help="About so many events in the scenario."
@@ -63,7 +64,8 @@ def simulate(**options: Any) -> None:
     """Run a simulated Portal until stopped.
 
     The user's password is CTERA_INSIGHTS_PASSWORD (or its _FILE); without one, a random one is printed. The
-    key of Direct IO is CTERA_INSIGHTS_ACCESS_KEY_ID with CTERA_INSIGHTS_SECRET_ACCESS_KEY.
+    key of Direct IO is CTERA_INSIGHTS_ACCESS_KEY_ID with CTERA_INSIGHTS_SECRET_ACCESS_KEY, which is base64;
+    without them, an example's is taken and printed.
     """
     from ctera_insights.simulator.directio import DirectIOSettings
     from ctera_insights.simulator.faults import Faults
@@ -74,15 +76,16 @@ def simulate(**options: Any) -> None:
     except ValueError as error:
         raise UsageError(f"--faults: {error}") from None
     chosen = setting("password")
-    directio = DirectIOSettings()
-    if (key := setting("access_key_id")) and (secret := setting("secret_access_key")):
-        directio.keys = {key: secret}
+    directio = DirectIOSettings(keys=key) if (key := _access_key()) else DirectIOSettings()
     source = _source(options)
 
     def announce(portal: SimulatedPortal) -> None:
         click.echo(f"Serving {source.name} at {portal.url}, user {portal.user}. Ctrl-C ends it.", err=True)
         if chosen is None:
             click.echo(f"Password: {portal.password}  (set {PREFIX}PASSWORD to choose it)", err=True)
+        for name, secret in () if key else directio.keys.items():
+            click.echo(f"Direct IO: {PREFIX}ACCESS_KEY_ID={name}", err=True)
+            click.echo(f"           {PREFIX}SECRET_ACCESS_KEY={secret}", err=True)
         if portal.ca_file:
             click.echo(f"Certificate authority: {portal.ca_file}", err=True)
 
@@ -106,6 +109,19 @@ def simulate(**options: Any) -> None:
         if error.errno not in {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES}:
             raise
         raise UsageError(f"Cannot listen at {options['host']}:{options['port']}: {error}") from None
+
+
+def _access_key() -> dict[str, str]:
+    name, secret = setting("access_key_id"), setting("secret_access_key")
+    if not name or not secret:
+        return {}
+    try:
+        b64decode(secret, validate=True)
+    except ValueError:
+        raise UsageError(
+            f"{PREFIX}SECRET_ACCESS_KEY is not base64, as a Portal's is: `openssl rand -base64 32` makes one."
+        ) from None
+    return {name: secret}
 
 
 def _source(options: dict[str, Any]) -> Source:

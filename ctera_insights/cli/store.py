@@ -6,16 +6,26 @@ import json
 import re
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ctera_insights.cli.options import DATA, JSON, bar, count, lake_at
-from ctera_insights.errors import EXIT_STORE_DAMAGED, QueryFailed
-from ctera_insights.lake import KEEP_REPLACED_HOURS, maintain
+from ctera_insights.cli.options import DATA, JSON, bar, count, lake_at, standard_output
+from ctera_insights.cli.streams import takes_any_text
+from ctera_insights.errors import EXIT_STORE_DAMAGED, UsageError
+from ctera_insights.lake import KEEP_REPLACED_HOURS, maintain, overlaps
+from ctera_insights.lake.lost import refuse_partial_log
+from ctera_insights.text import visible
 
 if TYPE_CHECKING:
-    import duckdb
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from ctera_insights.insights import Result
+
+_COMMENT: Final = re.compile(r"--[^=\s]*\s")
+"""Two dashes, then white space before any value: no option."""
 
 
 @click.command()
@@ -23,8 +33,13 @@ if TYPE_CHECKING:
 @JSON
 def status(data: str | None, as_json: bool) -> None:
     """Say what a lake holds and where its feeds stand."""
+    from ctera_insights.activity.behind import Behind, behind, failure
+
     lake = lake_at(data)
     found = lake.status()
+    lags = behind(lake, [feed.feed for feed in found.feeds])
+    in_all = sum(lags.values(), Behind())
+    failing = failure(lake) if in_all.batches else None
     told: dict[str, Any] = {
         "events": found.events,
         "batches": found.batches,
@@ -34,6 +49,13 @@ def status(data: str | None, as_json: bool) -> None:
         "lag_s": found.lag_s,
         "bytes": found.bytes,
         "files": found.files,
+        "deriving": {
+            "behind_batches": in_all.batches,
+            "behind_events": in_all.events,
+            "error": failing.error if failing else None,
+            "failing_since": _iso(failing.since) if failing else None,
+            "failed_at": _iso(failing.at) if failing else None,
+        },
         "feeds": [
             {
                 "feed": feed.feed,
@@ -44,6 +66,8 @@ def status(data: str | None, as_json: bool) -> None:
                 "cursor_sha256": feed.cursor_sha256,
                 "last_commit_at": _iso(feed.position.committed_at),
                 "lag_s": feed.position.lag_s,
+                "behind_batches": lags[feed.feed].batches,
+                "behind_events": lags[feed.feed].events,
             }
             for feed in found.feeds
         ],
@@ -51,7 +75,7 @@ def status(data: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(told, indent=2))
         return
-    from ctera_insights.widgets.progress import duration
+    from ctera_insights.widgets.progress import lag_words
 
     click.echo(
         f"{count(found.events, 'event')} in {count(found.batches, 'batch', 'batches')}, "
@@ -61,17 +85,33 @@ def status(data: str | None, as_json: bool) -> None:
         click.echo(f"{count(found.quarantined, 'entry', 'entries')} quarantined: see the view `quarantine`")
     for feed in found.feeds:
         position = feed.position
-        line = f"{feed.feed}: {position.seq:,} events, {position.phase}"
+        line = f"{visible(feed.feed)}: {position.seq:,} events, {position.phase}"
         if position.epoch > 1:
             line += f", epoch {position.epoch}"
         if position.committed_at:
             line += f", last commit {position.committed_at:%Y-%m-%d %H:%M:%S} UTC"
         if position.lag_s is not None:
-            line += f", {duration(position.lag_s)} behind the Portal then"
+            line += f", {lag_words(position.lag_s, 'after the newest change')}"
+        lag = lags[feed.feed]
+        if lag.batches:
+            batches = count(lag.batches, "batch", "batches")
+            line += f"; activity is {batches} ({count(lag.events, 'event')}) behind"
         click.echo(line)
+    if failing:
+        click.echo(
+            f"Deriving fails since {failing.since:%Y-%m-%d %H:%M:%S} UTC, last at {failing.at:%H:%M:%S}: "
+            f"{visible(failing.error)}"
+        )
 
 
-@click.command()
+class _Queried(click.Command):
+    """A command whose argument may begin with a comment of SQL, which looks like an option."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(context, [f" {arg}" if _COMMENT.match(arg) else arg for arg in args])
+
+
+@click.command(cls=_Queried)
 @DATA
 @click.argument("query")
 @click.option(
@@ -82,73 +122,63 @@ def status(data: str | None, as_json: bool) -> None:
     show_default=True,
     help="json: one array of objects; arrow: an Arrow IPC stream.",
 )
-def sql(data: str | None, query: str, form: str) -> None:
-    """Run a DuckDB QUERY over the views events, batches and quarantine.
+@click.option(
+    "--to",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write a file instead: .csv, .xlsx, .parquet, .json or .jsonl. No text in it runs as a formula.",
+)
+@click.option("--raw-csv", is_flag=True, help="With --to FILE.csv: leave texts that a spreadsheet would run.")
+def sql(data: str | None, query: str, form: str, to: str | None, raw_csv: bool) -> None:
+    """Run one DuckDB QUERY over the views activity, objects, folders, events, batches and quarantine.
+
+    What goes to standard output as csv, json or arrow is data, as it was collected.
 
     \b
     Example:
       ctera-insights sql --data DIR "SELECT type, count(*) FROM events GROUP BY type"
     """
-    import duckdb
+    from ctera_insights.insights import Insights
+    from ctera_insights.insights.export import ready, write
 
-    from ctera_insights.insights.views import connect
-
-    with connect(lake_at(data)) as connection:
-        try:
-            relation = connection.sql(query)
-            if relation is not None:
-                _print(relation, form)
-        except duckdb.Error as error:
-            hints = f"The views are: {_views(connection)}."
-            if isinstance(error, duckdb.ParserException) and re.search(
-                r'(?<!")\bat\b(?!")', query, re.IGNORECASE
-            ):
-                hints += ' The column "at" must be quoted: AT is a word of DuckDB\'s own SQL.'
-            raise QueryFailed(f"{error}\n{hints}") from None
+    if to is not None:
+        ready(to)
+    with Insights(lake_at(data)) as insights:
+        result = insights.sql(query)
+        if to is None:
+            _print(result, form)
+        else:
+            click.echo(f"Written to {visible(str(write(result.arrow(), to, inert=not raw_csv)))}")
 
 
-def _views(connection: duckdb.DuckDBPyConnection) -> str:
-    rows = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1").fetchall()
-    return ", ".join(name for (name,) in rows)
-
-
-def _print(relation: duckdb.DuckDBPyRelation, form: str) -> None:
+def _print(result: Result, form: str) -> None:
     if form == "table":
-        click.echo(str(relation), nl=False)
+        click.echo(result.box(), nl=False)
         return
+    schema, batches = result.stream()
     if form == "arrow":
-        import pyarrow as pa
-
-        reader = relation.to_arrow_reader()
-        with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as stream:
-            for batch in reader:
-                stream.write_batch(batch)
+        _print_arrow(schema, batches)
         return
-    if form == "csv":
-        import pyarrow.csv as pcsv
+    from ctera_insights.insights.export import write_csv, write_json
 
-        reader = relation.to_arrow_reader()
-        with pcsv.CSVWriter(sys.stdout.buffer, reader.schema) as writer:
-            for batch in reader:
-                writer.write_batch(batch)
-        return
-    click.echo("[", nl=False)
-    separator = "\n"
-    for batch in relation.to_arrow_reader():
-        for row in batch.to_pylist():
-            click.echo(separator + json.dumps(row, default=_plain, ensure_ascii=False), nl=False)
-            separator = ",\n"
-    click.echo("\n]")
+    with standard_output() as sink:
+        if form == "csv":
+            write_csv(schema, batches, sink)
+        else:
+            write_json(batches, sink, ascii_only=not takes_any_text(sys.stdout))
 
 
-def _plain(value: Any) -> Any:
-    """A value that JSON has no word for: times in ISO 8601, bytes as text or hexadecimal."""
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return value.hex()
-    return _iso(value) if hasattr(value, "isoformat") else str(value)
+def _print_arrow(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    import pyarrow as pa
+
+    from ctera_insights.insights.conversion import has_sums, settled
+
+    if has_sums(schema):
+        table = settled(pa.Table.from_batches(batches, schema))
+        schema, batches = table.schema, iter(table.to_batches())
+    with pa.ipc.new_stream(sys.stdout.buffer, schema) as stream:
+        for batch in batches:
+            stream.write_batch(batch)
 
 
 def _iso(value: Any) -> str | None:
@@ -188,6 +218,7 @@ def optimize(data: str | None, hours: float) -> None:
 
     lake = lake_at(data)
     lake.events.delta()
+    refuse_partial_log(lake)
     done = {
         table.name: maintain(table, everything=True, keep_replaced_hours=hours) for table in lake.raw_tables()
     }
@@ -200,24 +231,56 @@ def optimize(data: str | None, hours: float) -> None:
 
 @click.command()
 @DATA
+@JSON
+@click.option(
+    "--repair",
+    "mend",
+    is_flag=True,
+    help="Build lost or partial logs of raw tables anew from their files first; deletes nothing.",
+)
+@click.option(
+    "--leave-out-damaged",
+    is_flag=True,
+    help="With --repair: give up damaged files that nothing replaces; they are kept aside.",
+)
 @click.pass_context
-def check(context: click.Context, data: str | None) -> None:
-    """Read every file and hold it against the log; exits 7 when something contradicts it.
+def check(
+    context: click.Context, data: str | None, as_json: bool, mend: bool, leave_out_damaged: bool
+) -> None:
+    """Read every byte and hold it against the log; exits 7 when something contradicts it.
 
-    What is wrong with activity, objects or folders alone is put right by `enrich --rebuild`.
+    What is wrong with activity, objects or folders alone is put right by `enrich --rebuild`. Feeds that bring
+    the same events are noted; that is no damage.
     """
-    from ctera_insights.activity import check_derived
+    from ctera_insights.activity import check_derived, repair
 
+    if leave_out_damaged and not mend:
+        raise UsageError("--leave-out-damaged belongs to --repair.")
     lake = lake_at(data)
+    done: list[str] = []
+    notes: list[str] = []
+    if mend:
+        progress, report = bar("Repairing")
+        with progress:
+            done = repair(lake, report, leave_out_damaged=leave_out_damaged)
+        if not as_json:
+            click.echo("\n".join(done) if done else "There was nothing to repair.")
     progress, report = bar("Checking")
     with progress:
-        findings = lake.check(report) or check_derived(lake)
-    for finding in findings:
-        click.echo(str(finding))
+        findings = lake.check(report, notes.append)
+        findings += check_derived(lake, report, notes.append, raw_is_sound=not findings)
+    if not findings:
+        notes += overlaps(lake)
+    if as_json:
+        told = [{"where": finding.where, "what": finding.what} for finding in findings]
+        click.echo(json.dumps({"findings": told, "notes": notes, "repaired": done}, indent=2))
+    for line in () if as_json else (*findings, *(f"Note: {note}" for note in notes)):
+        click.echo(visible(str(line)))
     if findings:
-        click.echo(f"{len(findings)} findings. The store at {lake.uri} is damaged.", err=True)
+        click.echo(f"{count(len(findings), 'finding')}. The store at {lake.uri} is damaged.", err=True)
         context.exit(EXIT_STORE_DAMAGED)
-    click.echo("The store is sound: each event is there once, and the cursor can be read.")
+    if not as_json:
+        click.echo("The store is sound: each event is there once, and the cursor can be read.")
 
 
 def _size(size: float) -> str:

@@ -32,12 +32,33 @@ def test_alerts_tell_the_planted_incidents_and_exit_with_their_own_code(demo: Pa
     assert "no alerts" in quiet.stdout
 
 
+def test_a_watch_tells_what_was_collected_in_its_time_whenever_it_happened(demo: Path) -> None:
+    """The demo's half a year was collected just now."""
+    new = json.loads(run("alerts", "--data", demo, "--since", "1h", "--json", code=10).stdout)
+    assert "mass_deletion" in {alert["rule"] for alert in new["alerts"]}
+    whole = json.loads(run("alerts", "--data", demo, "--json", code=10).stdout)
+    assert {alert["id"] for alert in new["alerts"]} <= {alert["id"] for alert in whole["alerts"]}
+    assert "no alerts" in run("alerts", "--data", demo, "--since", "2099-01-01").stdout
+
+
 def test_a_report_is_one_file(demo: Path, tmp_path: Path) -> None:
     run("report", "--data", demo, "--to", tmp_path / "report.html", "--since", "2026-03-01")
     html = (tmp_path / "report.html").read_text()
     assert "data:image/png;base64," in html
     assert "<script src=" not in html
     assert str(demo) not in html.replace(f"{demo}/", "")  # said once, as the store's place, if at all
+
+
+def test_what_helps_with_a_query_is_said_once(demo: Path) -> None:
+    wrong = run("sql", "--data", demo, "SELECT opp FROM activity", code=1)
+    assert wrong.stderr.count("The views are") == 1
+
+
+def test_a_simulated_portal_refuses_a_key_that_opens_nothing() -> None:
+    """Not HTTP 500 at each download, and a traceback in its own terminal."""
+    key = {"CTERA_INSIGHTS_ACCESS_KEY_ID": "k", "CTERA_INSIGHTS_SECRET_ACCESS_KEY": "s"}
+    refused = run("simulate", "--scenario", "tiny", code=2, **key)
+    assert "not base64" in refused.stderr
 
 
 def test_enrich_does_what_collect_left(tmp_path: Path, tree: Path) -> None:

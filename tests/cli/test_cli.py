@@ -147,6 +147,16 @@ def test_a_query_that_duckdb_refuses_names_the_views(data: Path) -> None:
     assert "batches" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    "query", ["-- how many?\nSELECT 1 AS n; -- done", "--all\nSELECT 1 AS n", "--\nSELECT 1 AS n"]
+)
+def test_a_query_may_begin_with_a_comment(data: Path, query: str) -> None:
+    """Two dashes make no option of it."""
+    for arguments in (("--data", data, query), (query, "--data", data)):
+        assert json.loads(run("sql", *arguments, "--format", "json").stdout) == [{"n": 1}]
+    assert "No such option" in run("sql", "--data", data, "--all", "SELECT 1", code=2).stderr
+
+
 def test_views_work_in_a_plain_duckdb(data: Path) -> None:
     import duckdb
 
@@ -244,12 +254,10 @@ def test_exit_codes_tell_what_went_wrong(portal: Simulator, tmp_path: Path) -> N
     other = tmp_path / "other"
     other.mkdir()
     simulator = Simulator(other, "--from-dir", other)
+    there = ("collect", "--portal", simulator.url, "--user", "admin", "--data", tmp_path, "--feed", "held")
     try:
-        again = run(
-            *("collect", "--portal", simulator.url, "--user", "admin", "--data", tmp_path, "--feed", "held"),
-            code=6,
-        )
-        assert "--resync" in again.stderr
+        assert "--portal-moved" in run(*there, code=2).stderr
+        assert "--resync" in run(*there, "--portal-moved", code=6).stderr
     finally:
         simulator.stop()
 
@@ -303,3 +311,25 @@ def test_the_demo_collects_and_says_what_to_do_next(tmp_path: Path) -> None:
     assert "sound" in run("check", "--data", tmp_path / "demo").stdout
     again = run("demo", "--data", tmp_path / "demo", "--events", 3000)
     assert "collected before" in again.stdout
+
+
+def test_sql_writes_a_file_in_which_nothing_runs(data: Path, tmp_path: Path) -> None:
+    """A file for people is inert unless told otherwise; what goes to standard output is data."""
+    query = "SELECT '=1+1' AS name"
+    run("sql", "--data", data, query, "--to", tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_text().splitlines() == ['"name"', '"\'=1+1"']
+    run("sql", "--data", data, query, "--to", tmp_path / "x.csv", "--raw-csv")
+    assert (tmp_path / "x.csv").read_text().splitlines()[1] == '"=1+1"'
+    assert run("sql", "--data", data, query, "--format", "csv").stdout.splitlines()[1] == '"=1+1"'
+    assert (
+        "no directory" in run("sql", "--data", data, query, "--to", tmp_path / "no" / "x.csv", code=2).stderr
+    )
+
+
+def test_sql_runs_one_query_and_shows_what_is_hidden(data: Path) -> None:
+    assert "SELECT" in run("sql", "--data", data, "DROP VIEW events", code=2).stderr
+    assert "SELECT" in run("sql", "--data", data, "/* nothing */", code=2).stderr
+    shown = run("sql", "--data", data, "SELECT chr(8238) || 'a' || chr(27) AS x; -- done").stdout
+    assert "\\u202ea\\x1b" in shown
+    summed = run("sql", "--data", data, "SELECT sum(size) AS n FROM events", "--format", "json").stdout
+    assert isinstance(json.loads(summed)[0]["n"], int)
