@@ -37,13 +37,14 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-# The tests drive a real Chromium, rebuild the widgets' JavaScript with npm, and replay repositories with git. On
-# Debian and its kin, what is missing is installed.
+# The tests drive a real Chromium, rebuild the widgets' JavaScript with npm, replay repositories with git, and
+# compile what makes file operations fail. On Debian and its kin, what is missing is installed.
 tools:
 	@missing=""; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-dejavu-core"; \
 	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
 	command -v git >/dev/null || missing="$$missing git"; \
+	command -v cc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	[ -z "$$missing" ] || { \
 		command -v apt-get >/dev/null || { echo "The tests need:$$missing" >&2; exit 1; }; \
 		echo "Installing$$missing"; \
@@ -54,11 +55,13 @@ tools:
 widgets: tools
 	cd ctera_insights/widgets/js && npm ci --no-audit --no-fund && npm run build
 
-# The oldest versions that pyproject.toml allows, in an environment of their own.
+# The oldest versions that pyproject.toml allows, in an environment of their own: what collects, stores, derives
+# and answers must work with them.
 lowest: $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .cache/lowest
 	$(BIN)/uv pip install --quiet --python .cache/lowest/bin/python --resolution lowest-direct --editable '.[test]'
-	.cache/lowest/bin/python -m pytest tests/lake tests/collect tests/portal tests/simulator tests/activity tests/insights
+	CTERA_INSIGHTS_LOWEST=1 .cache/lowest/bin/python -m pytest tests/test_bounds.py tests/test_platforms.py \
+		tests/lake tests/collect tests/portal tests/activity tests/insights
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
