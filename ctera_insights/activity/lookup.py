@@ -11,7 +11,7 @@ from ctera_insights.activity.store import connection
 from ctera_insights.activity.views import derived_sources, derived_views
 from ctera_insights.errors import AncestorsNotFound, UsageError
 from ctera_insights.lake.borders import bordered
-from ctera_insights.model import WIRE_FIELDS, Event, directory_of
+from ctera_insights.model import WIRE_FIELDS, Event, directory_of, events_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,8 +159,20 @@ def _enriched(lake: Lake, events: pa.Table) -> pa.Table:
     known = {"feed", "seq"} <= set(events.column_names)
     columns = [*_NEEDED, *(("feed", "seq") if known else ())]
     guids = events["guid"] if "guid" in events.column_names else pa.nulls(len(events), pa.string())
-    asked = events.select(columns).append_column("guid", guids)
-    asked = asked.append_column("row", pa.array(range(len(events)), pa.int64()))
+    kinds = {field.name: field.type for field in events_schema()}
+    asked = pa.table(
+        {
+            # Columns without a value may come without a type.
+            **{
+                name: events[name]
+                if events[name].null_count < len(events)
+                else pa.nulls(len(events), kinds[name])
+                for name in columns
+            },
+            "guid": guids,
+            "row": pa.array(range(len(events)), pa.int64()),
+        }
+    )
     with connection() as con:
         _attach_views(con, lake)
         con.register("asked", asked)

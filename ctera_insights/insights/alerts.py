@@ -264,7 +264,9 @@ class Alerts:
         columns = list(Alert("", "", "", "", "", datetime.now(UTC), datetime.now(UTC), 0, 0, 0).as_dict())
         frame = pd.DataFrame(rows, columns=columns)
         for name in ("first_at", "last_at"):
-            frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+            # Microseconds: in nanoseconds there is no year 1.
+            times = [getattr(alert, name).astimezone(UTC).replace(tzinfo=None) for alert in self._alerts]
+            frame[name] = pd.Series(times, dtype="datetime64[us]").dt.tz_localize(UTC)
         return frame
 
     def __repr__(self) -> str:

@@ -64,7 +64,7 @@ async def test_without_limits_it_goes_on_until_cancelled():
     function = Failing(PortalUnreachable("gone"))
     policy = RetryPolicy(attempts=None, base_s=0)
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.2):
+        async with asyncio.timeout(1):
             await policy.call(function)
     assert function.calls > 20
     assert RetryPolicy.forever().attempts is None
