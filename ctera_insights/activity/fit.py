@@ -7,25 +7,45 @@ can be trusted: it is derived anew.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ctera_insights.activity.relations import attach, files_of, run
 from ctera_insights.activity.store import app_id, ground_id
 from ctera_insights.errors import StoreDamaged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import duckdb
 
     from ctera_insights.activity.store import Tables
-    from ctera_insights.lake import Lake, Table
+    from ctera_insights.lake import DataFile, Lake, Table
 
 _RECENT = 64
 """Log entries among which the last step of a feed is looked for."""
 
 
-def misfits(con: duckdb.DuckDBPyConnection, lake: Lake, tables: Tables, feed: str) -> list[str]:
+class Torn(NamedTuple):
+    """A file of a derived table that is not there, or not in full."""
+
+    table: Table
+    file: DataFile
+
+
+def torn(tables: Tables) -> list[Torn]:
+    """What the derived tables lack of their files; each is listed once, for all feeds."""
+    found = []
+    for table in tables.derived:
+        there = {path: size for path, size, _ in table.place.files()}
+        found += [
+            Torn(table, file) for file in table.snapshot().files if there.get(file.path) != file.size_bytes
+        ]
+    return found
+
+
+def misfits(
+    con: duckdb.DuckDBPyConnection, lake: Lake, tables: Tables, feed: str, torn: Sequence[Torn]
+) -> list[str]:
     """Why the derived tables of a feed must be derived anew, a sentence each; empty when they fit.
 
     Args:
@@ -33,6 +53,7 @@ def misfits(con: duckdb.DuckDBPyConnection, lake: Lake, tables: Tables, feed: st
         lake: the raw batches.
         tables: the derived tables, which exist.
         feed: which feed.
+        torn: what :func:`torn` found.
 
     Raises:
         StoreDamaged: a raw file cannot be read.
@@ -41,9 +62,7 @@ def misfits(con: duckdb.DuckDBPyConnection, lake: Lake, tables: Tables, feed: st
     if not any(marks):
         return []
     end = lake.events.transaction(feed) or 0
-    found = [
-        f"{table.name}/{path} is missing or cut" for table in tables.derived for path in _torn(table, feed)
-    ]
+    found = [f"{table.name}/{file.path} is missing or cut" for table, file in torn if files_of([file], feed)]
     for table, mark in zip(tables.derived, marks, strict=True):
         if mark > end:
             found.append(f"{table.name} stands at batch {mark}, but the raw events end at batch {end}")
@@ -94,14 +113,6 @@ def _ground_us(con: duckdb.DuckDBPyConnection, lake: Lake, feed: str, batch: int
             f"`ctera-insights check --data {lake.uri}` says which files are damaged and how to get them back."
         ) from error
     return None if found is None else int(found)
-
-
-def _torn(table: Table, feed: str) -> Iterator[str]:
-    """Files with rows of a feed that are not there, or not in full."""
-    there = {path: size for path, size, _ in table.place.files()}
-    for file in files_of(table.snapshot().files, feed):
-        if there.get(file.path) != file.size_bytes:
-            yield file.path
 
 
 def _one_step_apart(activity: Table, feed: str, marks: Sequence[int]) -> bool:

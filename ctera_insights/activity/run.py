@@ -15,7 +15,7 @@ from ctera_insights.activity.ask import Ancestors, Answers, ask
 from ctera_insights.activity.behind import DERIVING
 from ctera_insights.activity.compact import sweep, tidy
 from ctera_insights.activity.engine import derive
-from ctera_insights.activity.fit import misfits, refuse_lost_answers
+from ctera_insights.activity.fit import misfits, refuse_lost_answers, torn
 from ctera_insights.activity.late import Missing, adopt_answers, mend, missing
 from ctera_insights.activity.plan import STEP_ROWS, Plan, plan
 from ctera_insights.activity.rebuild import discard, install, scratch, set_damaged_logs_aside
@@ -193,8 +193,9 @@ class _Run:
             refuse_lost_answers(self.tables.observations)
         create(self.tables.all)
         discard(self.lake)
+        lacking = torn(self.tables) if names and not rebuild else []
         for feed in () if rebuild else names:
-            if misfits(self.con, self.lake, self.tables, feed):
+            if misfits(self.con, self.lake, self.tables, feed, lacking):
                 self.rebuild(feed)
         return names
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctera_insights.activity.compact import sweep, tidy
-from ctera_insights.activity.fit import misfits
+from ctera_insights.activity.fit import misfits, torn
 from ctera_insights.activity.relations import attach, run, sql
 from ctera_insights.activity.store import WRITER, app_id, connection, tables
 from ctera_insights.activity.views import derived_sources
@@ -125,11 +125,11 @@ def _present(derived: Tables, note: Note | None) -> tuple[list[Table], list[Find
 
 def _contents(lake: Lake, derived: Tables) -> list[Finding]:
     with connection() as con:
-        feeds = feed_names(lake)
+        feeds, lacking = feed_names(lake), torn(derived)
         findings = [
             Finding(feed, f"{why}; the next `enrich` derives it anew")
             for feed in feeds
-            for why in misfits(con, lake, derived, feed)
+            for why in misfits(con, lake, derived, feed, lacking)
         ]
         if findings:
             return findings

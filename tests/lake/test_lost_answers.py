@@ -18,8 +18,8 @@ from ctera_insights.lake.named import read_named
 from tests.activity.world import Scene
 from tests.activity.world import commit as commit_entries
 from tests.lake.conftest import FEED, fill, page
-from tests.lake.proxy import Proxy, Trouble, proxy
 from tests.lake.test_object_store import options
+from tests.object_store.proxy import Proxy, Trouble, proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

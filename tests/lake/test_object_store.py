@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 
 from ctera_insights.errors import StoreFenced, UsageError
 from ctera_insights.insights.views import connect
 from ctera_insights.lake import FeedWriter, Lake, Rejected, maintain
 from tests.lake.conftest import FEED, fill, page
+from tests.object_store.store import object_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,41 +18,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def options() -> Iterator[dict[str, str]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONWARNINGS": ""},
-    )
-    endpoint = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        client = boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            aws_access_key_id="id",
-            aws_secret_access_key="key",
-            region_name="us-east-1",
-        )
-        client.create_bucket(Bucket="insights")
-        client.close()
-        yield {
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "id",
-            "AWS_SECRET_ACCESS_KEY": "very-secret-key",
-            "AWS_REGION": "us-east-1",
-        }
-    finally:
-        server.terminate()
-        server.wait()
+    with object_store() as settings:
+        yield settings
 
 
 def test_a_lake_in_a_bucket_holds_what_one_on_a_disk_does(options: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ import pytest
 
 from ctera_insights.activity.store import tables
 from ctera_insights.lake import Lake
-from tests.reliability.world import SEED, Runner, committed, content, findings, scaled, strays
+from tests.reliability.world import SEED, Runner, scaled, strays, wrong_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,32 +74,14 @@ def test_no_operation_that_fails_costs_an_event(
     wrong = []
     for trial, (operation, kind) in zip(range(TRIALS), _by_turns(operations), strict=False):
         data = tmp_path / f"lake-{trial}"
-        if found := list(_trial(runner, data, operation, kind, expected)):
+        ended = runner.collect(data, at=operation.number, kind=kind, hasty=True)
+        found = list(wrong_after(ended, data, partial(runner.collect, data, hasty=True), expected))
+        if not found:
+            found = [f"left behind: {path}" for path in strays(data)]
+        if found:
             wrong.append(f"{kind} at {operation.number}, {' '.join(operation.family)}: {'; '.join(found)}")
             print(wrong[-1])  # in case the whole is cut short
     assert not wrong, "\n".join(wrong)
-
-
-def _trial(
-    runner: Runner, data: Path, operation: Operation, kind: str, expected: dict[str, list[tuple[Any, ...]]]
-) -> Iterator[str]:
-    """What does not hold after a fault."""
-    ended = runner.collect(data, at=operation.number, kind=kind, hasty=True)
-    if not ended.was_clear():
-        yield f"it ended with {ended.last}"
-    before = committed(data)
-    again = runner.collect(data, hasty=True)
-    if again.code:
-        yield f"the next run ended with {again.last} (the first with {ended.last})"
-        return
-    if lost := before - committed(data):
-        yield f"{len(lost)} committed events are gone"
-    found = content(data)
-    for view, rows in expected.items():
-        if found[view] != rows:
-            yield f"{view} differs: {len(found[view])} rows, {len(rows)} expected"
-    yield from findings(data)
-    yield from (f"left behind: {path}" for path in strays(data))
 
 
 @pytest.fixture(scope="module")

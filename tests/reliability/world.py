@@ -46,7 +46,7 @@ from ctera_insights.lake import Lake, maintain
 from ctera_insights.simulator import Feed, SimulatedPortal, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from multiprocessing.context import ForkServerProcess
 
 SCALE: Final = float(os.environ.get("CTERA_INSIGHTS_TEST_SCALE", "1"))
@@ -332,6 +332,33 @@ def findings(data: Path | str) -> list[str]:
         return [str(finding) for finding in [*lake.check(), *check_derived(lake)]]
     except InsightsError as error:
         return [str(error)]
+
+
+def wrong_after(
+    ended: Ended, data: Path | str, again: Callable[[], Ended], expected: Mapping[str, list[tuple[Any, ...]]]
+) -> Iterator[str]:
+    """What does not hold after a run that met a fault.
+
+    Args:
+        ended: how that run ended.
+        data: the store.
+        again: runs once more, without faults.
+        expected: what :func:`content` gives for a store that met none.
+    """
+    if not ended.was_clear():
+        yield f"it ended with {ended.last}"
+    before = committed(data)
+    second = again()
+    if second.code:
+        yield f"the next run ended with {second.last} (the first with {ended.last})"
+        return
+    if lost := before - committed(data):
+        yield f"{len(lost)} committed events are gone"
+    found = content(data)
+    for view, rows in expected.items():
+        if found[view] != rows:
+            yield f"{view} differs: {len(found[view])} rows, {len(rows)} expected"
+    yield from findings(data)
 
 
 def strays(data: Path) -> list[str]:

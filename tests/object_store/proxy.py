@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 How = Literal["500", "503", "hang up", "late", "refuse"]
 CONTROL = "/-/troubles"
+CHANGING = ("PUT", "POST", "DELETE")
 _HOP = {"transfer-encoding", "content-length", "connection", "date", "server", "keep-alive"}
 
 
@@ -34,19 +35,23 @@ class Trouble:
         how: ``500``, ``503``, ``hang up``: the store carries the request out, and the answer is lost;
             ``late``: the connection is cut, and the request carried out ``delay_s`` later; ``refuse``: it is
             never carried out, and answered with 500.
-        method: of the requests.
+        method: of the requests, a regular expression.
+        skip: how many of them pass before.
         times: how many of them.
         delay_s: see above.
         then: whether it waits until the first trouble of the list has happened.
+        met: how many requests it was the turn of, those that passed included.
         happened: how often it came to that.
     """
 
     path: str
     how: str
     method: str = "PUT"
+    skip: int = 0
     times: int = 1
     delay_s: float = 1.0
     then: bool = False
+    met: int = 0
     happened: int = 0
 
 
@@ -69,7 +74,12 @@ class Proxy:
     def happened(self) -> list[int]:
         """How often each of them did."""
         with urllib.request.urlopen(self.url + CONTROL) as answer:
-            return [trouble["happened"] for trouble in json.load(answer)]
+            return [trouble["happened"] for trouble in json.load(answer)["troubles"]]
+
+    def changes(self) -> list[str]:
+        """What was asked for since the last :meth:`make` that changes something: method and path."""
+        with urllib.request.urlopen(self.url + CONTROL) as answer:
+            return [str(change) for change in json.load(answer)["changes"]]
 
 
 @contextlib.contextmanager
@@ -89,17 +99,22 @@ class _Server:
     def __init__(self, upstream: str) -> None:
         self._upstream = upstream
         self._troubles: list[Trouble] = []
+        self._changes: list[str] = []
         self._later: set[asyncio.Task[web.Response]] = set()
 
     async def get(self, _: web.Request) -> web.Response:
-        return web.json_response([asdict(trouble) for trouble in self._troubles])
+        troubles = [asdict(trouble) for trouble in self._troubles]
+        return web.json_response({"troubles": troubles, "changes": self._changes})
 
     async def put(self, request: web.Request) -> web.Response:
         self._troubles = [Trouble(**trouble) for trouble in await request.json()]
+        self._changes.clear()
         return web.Response()
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.read()
+        if request.method in CHANGING:
+            self._changes.append(f"{request.method} {request.path}")
         trouble = self._trouble(request)
         if trouble is None:
             return await self._forward(request, body)
@@ -121,11 +136,13 @@ class _Server:
             if (
                 trouble.happened < trouble.times
                 and (not trouble.then or self._troubles[0].happened)
-                and request.method == trouble.method
+                and re.fullmatch(trouble.method, request.method)
                 and re.search(trouble.path, request.raw_path)
             ):
-                trouble.happened += 1
-                return trouble
+                trouble.met += 1
+                if trouble.met > trouble.skip:
+                    trouble.happened += 1
+                    return trouble
         return None
 
     async def _forward(self, request: web.Request, body: bytes, delay_s: float = 0.0) -> web.Response:
