@@ -1,9 +1,12 @@
-"""Text from outside as it may be shown: nothing in it moves the cursor, turns the line, or hides."""
+"""Text as it may be shown: nothing in it moves the cursor, turns the line, or hides; and times as text."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _UNSEEN: Final = re.compile(
     "["
@@ -41,3 +44,18 @@ def _escape(character: str) -> str:
     if character in _SHORT:
         return _SHORT[character]
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def to_minutes(when: datetime) -> str:
+    """A moment as people read it, to the minute, in its own zone; the year has four digits on every system.
+
+    >>> from datetime import datetime
+    >>> to_minutes(datetime(1, 2, 3, 4, 5, 6))
+    '0001-02-03 04:05'
+    """
+    return when.replace(tzinfo=None).isoformat(" ", "minutes")
+
+
+def to_seconds(when: datetime) -> str:
+    """The same, to the second."""
+    return when.replace(tzinfo=None).isoformat(" ", "seconds")

@@ -15,7 +15,7 @@ from ctera_insights.cli.streams import takes_any_text
 from ctera_insights.errors import EXIT_STORE_DAMAGED, UsageError
 from ctera_insights.lake import KEEP_REPLACED_HOURS, maintain, overlaps
 from ctera_insights.lake.lost import refuse_partial_log
-from ctera_insights.text import visible
+from ctera_insights.text import to_seconds, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ def status(data: str | None, as_json: bool) -> None:
         if position.epoch > 1:
             line += f", epoch {position.epoch}"
         if position.committed_at:
-            line += f", last commit {position.committed_at:%Y-%m-%d %H:%M:%S} UTC"
+            line += f", last commit {to_seconds(position.committed_at)} UTC"
         if position.lag_s is not None:
             line += f", {lag_words(position.lag_s, 'after the newest change')}"
         lag = lags[feed.feed]
@@ -99,7 +99,7 @@ def status(data: str | None, as_json: bool) -> None:
         click.echo(line)
     if failing:
         click.echo(
-            f"Deriving fails since {failing.since:%Y-%m-%d %H:%M:%S} UTC, last at {failing.at:%H:%M:%S}: "
+            f"Deriving fails since {to_seconds(failing.since)} UTC, last at {failing.at:%H:%M:%S}: "
             f"{visible(failing.error)}"
         )
 

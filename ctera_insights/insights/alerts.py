@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from ctera_insights.errors import EXIT_ALERT, EXIT_DONE, EXIT_FAILED
 from ctera_insights.insights.charts.style import bytes_in_words, shortened
 from ctera_insights.insights.filters import zone
-from ctera_insights.text import visible
+from ctera_insights.text import to_minutes, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,10 +79,10 @@ class Alert:
     def sentence(self, tz: str = "UTC") -> str:
         """The alert in one sentence."""
         start, end = (when.astimezone(zone(tz)) for when in (self.first_at, self.last_at))
-        until = f"{end:%H:%M}" if end.date() == start.date() else f"{end:%Y-%m-%d %H:%M}"
+        until = f"{end:%H:%M}" if end.date() == start.date() else to_minutes(end)
         where = self.cloud_folder or "a cloud folder of unknown name"
         return (
-            f"{self.title} in {where}: {self.amount(self.value)} from {start:%Y-%m-%d %H:%M} "
+            f"{self.title} in {where}: {self.amount(self.value)} from {to_minutes(start)} "
             f"to {until} {tz}, where {self.amount(self.expected)} an hour is usual"
         )
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from ctera_insights.errors import UsageError
 from ctera_insights.insights.suggest import closest, instead, shown
+from ctera_insights.text import to_minutes
 
 type_ = type
 When = str | date | datetime | timedelta
@@ -239,9 +240,9 @@ def describe(filters: Filters, tz: str = "UTC") -> str:
 def words_of(when: datetime, tz: str) -> str:
     """A moment to the minute, with its zone."""
     try:
-        return f"{when.astimezone(zone(tz)):%Y-%m-%d %H:%M} {tz}"
+        return f"{to_minutes(when.astimezone(zone(tz)))} {tz}"
     except OverflowError:  # at the ends of the calendar
-        return f"{when:%Y-%m-%d %H:%M} UTC"
+        return f"{to_minutes(when)} UTC"
 
 
 def _one_line(text: str) -> str:

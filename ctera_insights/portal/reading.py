@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, Self
 
-from ctera_insights.errors import AnswerTooLarge, PortalTimeout
+from ctera_insights.errors import AnswerTooLarge, PortalTimeout, UnreadableAnswer
 from ctera_insights.portal.unpack import Unpacker
 
 if TYPE_CHECKING:
@@ -164,17 +164,20 @@ async def read_answer(response: aiohttp.ClientResponse, what: str, limit: int, w
 
 
 async def read_error_page(response: aiohttp.ClientResponse, what: str, watch: Watch) -> bytes:
-    """What there is to read at the beginning of an error page."""
+    """What there is to read at the beginning of an error page; where it does not unpack, its status tells."""
     watch.head()
-    unpacker = Unpacker(response.headers.get("Content-Encoding", ""), what)
     page = b""
-    async for data in response.content.iter_any():
-        watch.received(len(data))
-        for piece in unpacker.pieces(data):
-            page += piece
-            if len(page) > ERROR_PAGE:
-                response.close()
-                return page[:ERROR_PAGE]
+    try:
+        unpacker = Unpacker(response.headers.get("Content-Encoding", ""), what)
+        async for data in response.content.iter_any():
+            watch.received(len(data))
+            for piece in unpacker.pieces(data):
+                page += piece
+                if len(page) > ERROR_PAGE:
+                    response.close()
+                    return page[:ERROR_PAGE]
+    except UnreadableAnswer:
+        response.close()
     return page
 
 

@@ -145,9 +145,7 @@ class Fault:
     to: str = ""
 
     def __post_init__(self) -> None:
-        known = ANSWERS | BESIDE | CONTENT
-        if self.kind not in known:
-            raise ValueError(f"Unknown fault {self.kind!r}; there are: {', '.join(sorted(known))}.")
+        _require_known(self.kind)
         if not 0 <= self.rate <= 1:
             raise ValueError(f"The rate of {self.kind!r} is {self.rate}: it must be from 0 to 1.")
         if self.every is not None and self.every < 1:
@@ -280,8 +278,15 @@ def _spent(switch: _Switch) -> bool:
 _NUMBERS: Final = {"every": int, "limit": int, "code": int, "seconds": float, "size": int, "rate": float}
 
 
+def _require_known(kind: str) -> None:
+    known = ANSWERS | BESIDE | CONTENT
+    if kind not in known:
+        raise ValueError(f"Unknown fault {kind!r}; there are: {', '.join(sorted(known))}.")
+
+
 def _parse_one(text: str) -> Fault:
     kind, *parts = text.split(":")
+    _require_known(kind)
     options: dict[str, Any] = {}
     for part in parts:
         name, equals, value = part.partition("=")

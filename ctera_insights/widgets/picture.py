@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from ctera_insights.errors import UsageError
 from ctera_insights.insights.charts import style
 from ctera_insights.platforms import from_seconds
-from ctera_insights.text import visible
+from ctera_insights.text import to_minutes, visible
 from ctera_insights.widgets.codes import OPS
 from ctera_insights.widgets.selection import WEEKDAYS, extension_label
 
@@ -156,11 +156,8 @@ def _timeline(drawing: _Drawing, frame: Frame, shown: Sequence[int], window: sli
     zone = ZoneInfo(frame.tz)
     for part in range(6):
         moment = float(edges[0] + span * part / 5)
-        words = (
-            f"{from_seconds(moment, zone):%Y-%m-%d %H:%M}"
-            if span < 40 * 86_400
-            else (f"{from_seconds(moment, zone):%Y-%m-%d}")
-        )
+        when = from_seconds(moment, zone)
+        words = to_minutes(when) if span < 40 * 86_400 else when.date().isoformat()
         anchor = "start" if part == 0 else "end" if part == 5 else "middle"
         drawing.text(x(moment), y0 + 18, words, size=11, colour=_MUTED, anchor=anchor)
     drawing.text(right, top + 14, f"times in {frame.tz}", size=11, colour=_MUTED, anchor="end")

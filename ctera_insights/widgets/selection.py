@@ -14,7 +14,7 @@ from ctera_insights.errors import UsageError
 from ctera_insights.insights import Filters
 from ctera_insights.insights.filters import moment
 from ctera_insights.platforms import from_seconds
-from ctera_insights.text import visible
+from ctera_insights.text import to_minutes, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -147,7 +147,7 @@ class Selection:
         """Each filter in words, as the page's chips show them."""
         low, high = self.bounds()
         words = [
-            f"{name} {from_seconds(ms / 1000, ZoneInfo(tz)):%Y-%m-%d %H:%M}"
+            f"{name} {to_minutes(from_seconds(ms / 1000, ZoneInfo(tz)))}"
             for name, ms in (("since", low), ("until", high))
             if ms is not None
         ]

@@ -14,6 +14,7 @@ from aiohttp import web
 from ctera_insights.errors import (
     AnswerTooLarge,
     PortalError,
+    PortalStatusError,
     PortalTimeout,
     PortalUnreachable,
     UnreadableAnswer,
@@ -298,12 +299,14 @@ PACKED = {
 def packed(served):
     """Serves a page with an encoding, in pieces of so many bytes."""
 
-    def serve(encoding, body, piece=1 << 16):
+    def serve(encoding, body, piece=1 << 16, status=200):
         async def handler(request):
             if not request.path.endswith("list"):
                 text = "<obj></obj>" if request.path.endswith("currentSession") else "<val></val>"
                 return web.Response(text=text, headers={"Set-Cookie": "JSESSIONID=1"})
-            answer = web.StreamResponse(headers={"Content-Encoding": encoding} if encoding else {})
+            answer = web.StreamResponse(
+                status=status, headers={"Content-Encoding": encoding} if encoding else {}
+            )
             await answer.prepare(request)
             for at in range(0, len(body), piece):
                 await answer.write(body[at : at + piece])
@@ -348,3 +351,16 @@ async def test_what_does_not_unpack_is_told(encoding, body, error, text, packed)
         with pytest.raises(error, match=text) as caught:
             await admin.notifications.get()
         assert caught.value.transient
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip", "deflate"])
+@pytest.mark.parametrize("status", [400, 404, 502])
+async def test_an_error_page_that_does_not_unpack_leaves_its_status(encoding, status, packed):
+    async with (
+        packed(encoding, b"no such encoding", status=status) as url,
+        AsyncGlobalAdmin(url, retries=ONCE) as admin,
+    ):
+        await admin.login("jo", "secret")
+        with pytest.raises(PortalStatusError, match=str(status)) as caught:
+            await admin.notifications.get()
+        assert caught.value.status == status

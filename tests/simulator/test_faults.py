@@ -82,6 +82,7 @@ def test_text_says_the_same_as_arguments() -> None:
     ("text", "reason"),
     [
         ("explode", "Unknown fault 'explode'.*black-hole"),
+        ("explode:soon", "Unknown fault 'explode'.*black-hole"),
         ("reset:1.5", "from 0 to 1"),
         ("reset:often", "'often' is no number for 'rate'"),
         ("reset:colour=red", "unknown option 'colour'"),
