@@ -65,7 +65,8 @@ def behind(lake: Lake, feeds: Iterable[str] | None = None) -> dict[str, Behind]:
     found = {}
     for feed in feed_names(lake) if feeds is None else feeds:
         mark, last = watermark(derived, feed), transaction(feed) or 0
-        found[feed] = Behind(last - mark, _events(snapshot, feed, mark)) if last > mark else Behind()
+        events = _events(snapshot, feed, mark) if last > mark else 0
+        found[feed] = Behind(last - mark, events) if events else Behind()  # empty batches want no deriving
     return found
 
 

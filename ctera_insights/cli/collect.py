@@ -20,7 +20,7 @@ from ctera_insights.platforms import on_signals
 from ctera_insights.settings import password
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ctera_insights.activity import Summary
     from ctera_insights.collect import Progress
@@ -105,7 +105,20 @@ def collect(**options: Any) -> None:
     lake = lake_at(options["data"])
     started = time.monotonic()
     collected, derived = run(_collect(portal, user, secret, lake, options))
+    _tell_of_nothing(collected, options["folders"])
     summarize(lake, collected, derived, time.monotonic() - started, as_json=options["as_json"])
+
+
+def _tell_of_nothing(collected: Progress, folders: Sequence[int]) -> None:
+    """A feed of cloud folders that no entry ever came of: the Portal says the same of ids that it has not."""
+    place = collected.position
+    if folders and collected.caught_up and place and not place.seq and not place.rejected:
+        ids = ", ".join(map(str, folders))
+        click.echo(
+            f"The Portal told of nothing in cloud folder {ids}, of which it has told nothing before: an id "
+            "that it does not know looks the same. Is it right?",
+            err=True,
+        )
 
 
 async def _collect(

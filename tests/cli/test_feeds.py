@@ -67,6 +67,17 @@ async def test_a_second_feed_of_one_portal_needs_insistence_and_is_noted(tmp_pat
     assert "sound" in checked.stdout
 
 
+async def test_a_cloud_folder_of_which_nothing_is_told_is_asked_about(tmp_path: Path) -> None:
+    """An id that the Portal does not know looks like an empty folder; and deriving is not behind."""
+    async with ScriptedPortal([]) as portal:
+        done = await run(*collect(portal, tmp_path, "--cloud-folder", 99))
+        assert "cloud folder 99" in done.stderr
+        assert "behind" not in done.stderr
+        assert "behind" not in (await run("status", "--data", tmp_path)).stdout
+        portal.pages.append([ROOT])
+        assert "cloud folder" not in (await run(*collect(portal, tmp_path, "--cloud-folder", 99))).stderr
+
+
 async def test_a_portal_whose_clock_is_ahead_is_told_of(tmp_path: Path) -> None:
     """Not "0.0 s behind"."""
     ahead = (datetime.now(UTC) + timedelta(hours=5)).isoformat()
