@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ctera_insights.errors import FileDamaged
 from ctera_insights.lake.digest import named_checksum
@@ -13,7 +13,7 @@ from ctera_insights.lake.intact import holding, open_intact, row_groups
 from ctera_insights.lake.log import LOG, listing, read_entries
 from ctera_insights.lake.lost import count, late_batches, late_rejects, log_troubles, way_out
 from ctera_insights.lake.position import read_position
-from ctera_insights.lake.statistics import delta_statistics
+from ctera_insights.lake.statistics import bound, delta_statistics
 from ctera_insights.lake.status import feed_names
 from ctera_insights.lake.survey import holds, partition_of, survey
 
@@ -33,8 +33,6 @@ Progress = Callable[[int, int], None]
 """Called with (files read, files in all)."""
 Note = Callable[[str], None]
 """Called with a sentence on what could not be judged."""
-_COMPARED: Final = ("feed", "seq", "batch", "rid", "replaces")
-"""Columns whose bounds in the log are held against the files' own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +202,10 @@ def _check_file(
         yield Finding(where, f"has {metadata.num_rows} rows; the log says {file.rows}")
     if partition_of(file.path) != {name: str(value) for name, value in file.partition.items()}:
         yield Finding(where, f"lies elsewhere than the log says: {dict(file.partition)}")
-    bounds = json.loads(delta_statistics(metadata, [n for n in table.statistics if n in _COMPARED]))
+    bounds = json.loads(delta_statistics(metadata, table.statistics))
     for told, own in ((file.min, bounds["minValues"]), (file.max, bounds["maxValues"])):
         for name, value in own.items():
-            if told.get(name) not in {None, value}:
+            if bound(told.get(name)) not in {None, value}:
                 yield Finding(where, f"reaches to {name} {value!r}; the log says {told[name]!r}")
     for rows in row_groups(table.place, file.path, parquet):
         if visit:

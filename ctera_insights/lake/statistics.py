@@ -39,7 +39,7 @@ def delta_statistics(metadata: Any, columns: Sequence[str]) -> str:
         bounded = [stats for stats in found if stats.has_min_max]
         if bounded and all(stats.has_min_max or stats.num_values == 0 for stats in found):
             ends = [_ends(stats) for stats in bounded]
-            low, high = _plain(min(low for low, _ in ends)), _plain(max(high for _, high in ends))
+            low, high = bound(min(low for low, _ in ends)), bound(max(high for _, high in ends))
             if low is not None and high is not None:
                 lows[name], highs[name] = low, high
     return json.dumps(
@@ -57,8 +57,8 @@ def _ends(stats: Any) -> tuple[Any, Any]:
     return stats.min, stats.max
 
 
-def _plain(value: Any) -> Any:
-    """A bound as JSON; ``None`` when the log has no words for it."""
+def bound(value: Any) -> Any:
+    """A bound of a column as the log's JSON has it; ``None`` when the log has no words for it."""
     if isinstance(value, _Micros):
         value = from_micros(value)
     if isinstance(value, datetime):  # not by strftime(), which writes the year 1 as "1" on Linux
