@@ -98,7 +98,7 @@ def _series(column: pa.ChunkedArray) -> pd.Series[Any]:
     elif "decimal" in str(kind):  # a sum within a list or a struct
         return pd.Series(plain_values(column), dtype=object)
     elif column.null_count and (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
-        nullable = pd.BooleanDtype() if pa.types.is_boolean(kind) else _INTEGERS()[str(kind)]
+        nullable = pd.BooleanDtype() if pa.types.is_boolean(kind) else _nullable_integers()[str(kind)]
         series: pd.Series[Any] = column.to_pandas(types_mapper=lambda _: nullable)
         return series
     try:
@@ -108,7 +108,7 @@ def _series(column: pa.ChunkedArray) -> pd.Series[Any]:
     return series
 
 
-def _INTEGERS() -> dict[str, Any]:  # noqa: N802
+def _nullable_integers() -> dict[str, Any]:
     import pandas as pd
 
     kinds = (pd.Int8Dtype, pd.Int16Dtype, pd.Int32Dtype, pd.Int64Dtype)
