@@ -258,7 +258,7 @@ class WebhookFailed(InsightsError):
 
 
 class ReportIncomplete(InsightsError):
-    """The report was written, but parts of it failed; each says so in its place.
+    """The report was written, but parts of it failed, or it lacks what was collected; it says so itself.
 
     Attributes:
         path: the report.
@@ -266,8 +266,7 @@ class ReportIncomplete(InsightsError):
     """
 
     def __init__(self, path: Path, failures: Sequence[str]) -> None:
-        parts = "a part of it" if len(failures) == 1 else f"{len(failures)} parts of it"
-        super().__init__(f"The report was written to {path}, but {parts} failed: {'; '.join(failures)}")
+        super().__init__(f"The report was written to {path}, but not whole: {'; '.join(failures)}")
         self.path = path
         self.failures = tuple(failures)
 

@@ -145,6 +145,8 @@ def sql(data: str | None, query: str, form: str, to: str | None, raw_csv: bool) 
         ready(to)
     with Insights(lake_at(data)) as insights:
         result = insights.sql(query)
+        if insights.lacks:
+            click.echo(f"Note: {visible(insights.lacks)}", err=True)
         if to is None:
             _print(result, form)
         else:

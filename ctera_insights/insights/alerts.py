@@ -152,6 +152,7 @@ class Alerts:
         tz: time zone of the text.
         failures: rules that could not run. Nothing is known of what they look for.
         unreadable: changes of permissions that could not be read, or ``None``.
+        lacks: what was collected and could not be looked at, in a sentence; empty when all was.
 
     Example:
         >>> quiet = Alerts([], sensitivity=1.0)
@@ -168,6 +169,7 @@ class Alerts:
         tz: str = "UTC",
         failures: Sequence[Failure] = (),
         unreadable: Unreadable | None = None,
+        lacks: str = "",
     ) -> None:
         self._alerts = alerts
         self.sensitivity = sensitivity
@@ -175,6 +177,7 @@ class Alerts:
         self.tz = tz
         self.failures = tuple(failures)
         self.unreadable = unreadable
+        self.lacks = lacks
 
     def __iter__(self) -> Iterator[Alert]:
         return iter(self._alerts)
@@ -187,13 +190,13 @@ class Alerts:
 
     @property
     def exit_code(self) -> int:
-        """``EXIT_ALERT`` when something fired, else ``EXIT_FAILED`` when a rule failed, else 0."""
-        return EXIT_ALERT if self._alerts else EXIT_FAILED if self.failures else EXIT_DONE
+        """``EXIT_ALERT`` when something fired, ``EXIT_FAILED`` when not all was looked at, else 0."""
+        return EXIT_ALERT if self._alerts else EXIT_FAILED if self.failures or self.lacks else EXIT_DONE
 
     @property
     def quiet(self) -> bool:
-        """Nothing fired, every rule ran, and everything could be read."""
-        return not self._alerts and not self.failures and self.unreadable is None
+        """Nothing fired, every rule ran, over everything that was collected, and could read it."""
+        return not (self._alerts or self.failures or self.unreadable or self.lacks)
 
     def subject(self) -> str:
         """One line, as the subject of a mail."""
@@ -206,6 +209,8 @@ class Alerts:
             words.append(f"{len(self.failures)} rule{'s' if len(self.failures) > 1 else ''} failed")
         if self.unreadable:
             words.append("permissions that could not be read")
+        if self.lacks:
+            words.append("not everything was looked at")
         return f"ctera-insights: {', '.join(words)}"
 
     def text(self) -> str:
@@ -238,6 +243,11 @@ class Alerts:
         if self.unreadable:
             paths = ", ".join(visible(path) for path in self.unreadable.sample_paths)
             told.append(f"{visible(str(self.unreadable))} (such as {paths}). Look at them by hand.")
+        if self.lacks:
+            told.append(
+                f"{visible(self.lacks).rstrip('.')}. When they are derived, ask again for that time: an "
+                "alert keeps its id."
+            )
         return told
 
     def as_dict(self) -> dict[str, Any]:
@@ -250,6 +260,7 @@ class Alerts:
             "alerts": [alert.as_dict() for alert in self._alerts],
             "failures": [asdict(failure) for failure in self.failures],
             "unreadable_permissions": asdict(self.unreadable) if self.unreadable else None,
+            "lacks": self.lacks or None,
         }
 
     def to_json(self) -> str:

@@ -42,6 +42,10 @@ class Insights(Questions):
             views already.
         tz: time zone of local times in answers and of times given without a zone, such as ``Europe/Berlin``.
 
+    Attributes:
+        lacks: what ``activity``, ``objects`` and ``folders`` lack of what was collected, in a sentence; empty
+            when they are up to date, or a collector is about to derive the rest. Every answer says it, too.
+
     Example:
         >>> with Insights("data") as insights:                          # doctest: +SKIP
         ...     insights.hot_folders(since="7d").df()
@@ -54,6 +58,7 @@ class Insights(Questions):
         self.tz = tz
         self._name = "a DuckDB connection" if isinstance(store, duckdb.DuckDBPyConnection) else str(store)
         self.lake: Lake | None = None
+        self.lacks = ""
         if isinstance(store, duckdb.DuckDBPyConnection):
             self.connection = store
             self.connection.execute("SET TimeZone = 'UTC'")
@@ -63,6 +68,7 @@ class Insights(Questions):
 
             self.lake = store if isinstance(store, Lake) else Lake(store)
             self.connection = connect(self.lake)
+            self.lacks = self._overdue()
         self.known = KnownNames(self.connection, self.lake)
 
     def __repr__(self) -> str:
@@ -96,8 +102,17 @@ class Insights(Questions):
             from ctera_insights.insights.views import refresh
 
             refresh(self.connection, self.lake)
+            self.lacks = self._overdue()
             self.known.forget()
         return self
+
+    def _overdue(self) -> str:
+        from ctera_insights.activity.behind import overdue
+
+        if self.lake is None:
+            return ""
+        with self.reading():
+            return overdue(self.lake)
 
     def close(self) -> None:
         """Close the connection, unless it was given."""
@@ -147,7 +162,10 @@ class Insights(Questions):
         bound |= given
         if asked.several:
             statement, bound = inlined(statement, bound), {}
-        return self._result(statement, bound, note=describe(chosen, self.tz))
+        return self._result(statement, bound, note=self._note(chosen))
+
+    def _note(self, chosen: Filters) -> str:
+        return " · ".join(filter(None, [describe(chosen, self.tz), self.lacks]))
 
     def _result(self, statement: str, bound: Mapping[str, Any], **about: Any) -> Result:
         return Result(self.connection, statement, bound, lake=self.lake, **about)
@@ -168,13 +186,13 @@ class Insights(Questions):
         """The observed live changes themselves, one a row, in the order of the feed."""
         chosen = self.filters(**filters)
         statement, bound = with_scopes("SELECT * FROM changes ORDER BY feed, batch, seq", chosen, {})
-        return self._result(statement, bound, title="Observed changes", note=describe(chosen, self.tz))
+        return self._result(statement, bound, title="Observed changes", note=self._note(chosen))
 
     def current(self, **filters: Unpack[FilterArgs]) -> Result:
         """The files and folders that exist now, one a row."""
         chosen = self.filters(**filters)
         statement, bound = with_scopes("SELECT * FROM current ORDER BY path", chosen, {})
-        return self._result(statement, bound, title="Files and folders", note=describe(chosen, self.tz))
+        return self._result(statement, bound, title="Files and folders", note=self._note(chosen))
 
     def ask(
         self, name: str, parameters: Mapping[str, Any] | None = None, **filters: Unpack[FilterArgs]
@@ -202,7 +220,7 @@ class Insights(Questions):
             statement,
             bound,
             title=asked.title,
-            note=describe(chosen, self.tz),
+            note=self._note(chosen),
             analysis=asked,
             options=values,
             finish=self._finish(name, values),

@@ -57,6 +57,7 @@ def _document(alerts: Alerts, sent: Sequence[Alert], told: Sequence[Alert], evid
                 for failure in alerts.failures
             ],
             "unreadable_permissions": {"changes": alerts.unreadable.changes} if alerts.unreadable else None,
+            "lacks": shortened(alerts.lacks, _TEXT_WIDTH) or None,
         },
         ensure_ascii=False,
     ).encode()

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from ctera_insights.activity.behind import overdue
 from ctera_insights.errors import ReportIncomplete, UsageError
 from ctera_insights.insights.filters import When, moment, zone
 from ctera_insights.insights.parts import run_notebook
 from ctera_insights.lake import Lake
+from ctera_insights.lake.borders import reading
 from ctera_insights.output import output, writable
 from ctera_insights.text import visible
 
@@ -100,23 +102,30 @@ def make_report(
     to = writable(to)
     if keep is not None:
         writable(keep)
-    Lake(store).events.delta()  # a store that is not there is told here, not by each part
+    lake = Lake(store)
+    lake.events.delta()  # a store that is not there is told here, not by each part
+    with reading(lake.uri, lake):
+        lacks = overdue(lake)
     executed, failed = run_notebook(Path(notebook) if notebook else notebook_path(), parameters, Path.cwd())
     with output(to) as file:
-        file.write_text(_page(title, _body(executed)), encoding="utf-8")
+        file.write_text(_page(title, _missing(lacks) + _body(executed)), encoding="utf-8")
     if keep is not None:
         import nbformat
 
         write: Any = nbformat.write  # untyped
         with output(keep) as file:
             write(executed, file)
-    if failed:
-        raise ReportIncomplete(to, [str(part) for part in failed])
+    if failed or lacks:
+        raise ReportIncomplete(to, [*map(str, failed), *filter(None, [lacks])])
     return to
 
 
 def _text(when: datetime | None) -> str | None:
     return when.isoformat() if when else None
+
+
+def _missing(lacks: str) -> str:
+    return f'<p class="failed">{escape(visible(lacks))}</p>\n' if lacks else ""
 
 
 def _body(executed: NotebookNode) -> str:

@@ -83,6 +83,8 @@ async def post(
     told = [*(alert.id for alert in alerts), *(failure.rule for failure in alerts.failures)]
     if alerts.unreadable:
         told.append(f"unreadable {alerts.unreadable.changes}")
+    if alerts.lacks:
+        told.append("lacks")
     headers = {
         "Content-Type": "application/json",
         "Idempotency-Key": sha256("\n".join(told).encode()).hexdigest()[:32],

@@ -266,11 +266,11 @@ class Explorer(anywidget.AnyWidget):
         state = self._selection.state()
         if found is None:
             listed = self._index.inventory()
-            self.send({"kind": "empty", "inventory": listed, "state": state})
+            self.send({"kind": "empty", "inventory": listed, "lacks": self.insights.lacks, "state": state})
             return
         self._edges_ms = set((found.edges_s * 1000).tolist())
         content, buffers = found.message()
-        self.send({"kind": "frame", "state": state, **content}, buffers)
+        self.send({"kind": "frame", "state": state, "lacks": self.insights.lacks, **content}, buffers)
         self._index.number_folders()  # behind the first picture, which does not need them
 
     def _send_rows(self, content: dict[str, Any]) -> None:

@@ -114,7 +114,7 @@ class Command:
         return self.process.is_alive()
 
     def wait(self) -> Ended:
-        self.process.join(120)
+        self.process.join(120 * max(SCALE, 1))
         if self.process.exitcode is None:
             self.process.kill()
             self.process.join()
@@ -167,6 +167,7 @@ class Runner:
             faults: ``at``, ``kind``, ``log`` of a fault, see ``faults.c``.
         """
         output = self.scratch / uuid.uuid4().hex
+        output.touch()  # it may be killed before it says anything
         environment = {
             "CTERA_INSIGHTS_PASSWORD": PASSWORD,
             "CTERA_INSIGHTS_USER": "admin",

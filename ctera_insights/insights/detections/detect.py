@@ -87,6 +87,7 @@ def detect(
         tz=insights.tz,
         failures=failures,
         unreadable=unreadable(insights, chosen, pairs, new_since),
+        lacks=insights.lacks,
     )
 
 

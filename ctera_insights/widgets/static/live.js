@@ -58,6 +58,7 @@ function R(e,t){return e==null||t==null?NaN:e<t?-1:e>t?1:e>=t?0:NaN}function ke(
 .ci-notice { background: var(--ci-warn); color: var(--ci-warn-text); border-radius: 6px; padding: 10px 14px; margin-bottom: 10px; overflow-wrap: anywhere; }
 /* What stands below a failed query is the answer before it. */
 .ci-notice:not([hidden]) ~ .ci-views { opacity: 0.4; }
+.ci-lacks { border-left: 3px solid var(--ci-warn-text); color: var(--ci-muted); padding: 2px 10px; margin-bottom: 10px; overflow-wrap: anywhere; }
 .ci-empty { text-align: center; padding: 56px 20px; border: 1px dashed var(--ci-border); border-radius: 8px; color: var(--ci-muted); }
 .ci-empty p { margin: 0 0 14px; font-size: 14px; }
 

@@ -81,6 +81,7 @@ class App {
     this.change = h("span", { class: "ci-change" });
     this.chips = h("div", { class: "ci-chips", role: "group", "aria-label": "Filters" });
     this.notice = h("div", { class: "ci-notice", role: "alert", hidden: true });
+    this.lacks = h("div", { class: "ci-lacks", role: "status", hidden: true });
     this.empty = h("div", { class: "ci-empty", hidden: true });
     this.views = h(
       "div", { class: "ci-views" }, this.timeline.element,
@@ -93,7 +94,7 @@ class App {
       h("style", {}, css), this.progress,
       h("div", { class: "ci-head" },
         h("div", { class: "ci-sum", "aria-live": "polite" }, this.total, this.of, this.change), this.search),
-      this.chips, this.notice, this.empty, this.views,
+      this.chips, this.notice, this.lacks, this.empty, this.views,
     );
     this.views.hidden = true;
     // A notebook takes single letters as commands and arrows as moves between cells.
@@ -184,12 +185,14 @@ class App {
       this.state = { ...this.state, domain: content.state.domain };
       if (this.clock.tz !== content.tz) this.clock = new Clock(content.tz);
       this.notice.hidden = true;
+      this.lacks.textContent = visible(content.lacks);
+      this.lacks.hidden = !content.lacks;
       this.empty.hidden = true;
       this.views.hidden = false;
       this.selected();
     } else if (content.kind === "empty") {
       this.done();
-      this.showEmpty(content.inventory);
+      this.showEmpty(content.inventory, content.lacks);
     } else if (content.kind === "error") {
       this.done();
       this.notice.replaceChildren(
@@ -201,18 +204,19 @@ class App {
     }
   }
 
-  showEmpty(inventory) {
+  showEmpty(inventory, lacks) {
     this.views.hidden = true;
     this.total.textContent = "No activity yet";
     this.of.textContent = this.change.textContent = "";
     this.empty.replaceChildren(
-      h("p", {}, inventory
+      h("p", {}, lacks ? visible(lacks) : inventory
         ? `The inventory is collected: ${count(inventory)} files and folders. Changes appear here with the next collection.`
         : "Nothing has been collected into this store yet."),
       inventory
         ? h("button", { class: "ci-button", onclick: () => (this.wait(), this.model.send({ kind: "inventory" })) }, "Show the inventory")
-        : h("code", {}, "ctera-insights collect --data DIR …"),
+        : lacks ? "" : h("code", {}, "ctera-insights collect --data DIR …"),
     );
+    this.lacks.hidden = true;
     this.empty.hidden = false;
     this.root.dataset.drawn = ++this.drawn;
   }
