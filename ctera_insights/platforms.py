@@ -106,6 +106,11 @@ def lock(descriptor: int) -> bool:
     return True
 
 
+def is_ours(path: Path) -> bool:
+    """Whether this user made a file or directory; on Windows each has a directory for temporary files."""
+    return not hasattr(os, "getuid") or path.lstat().st_uid == os.getuid()
+
+
 def reader_is_gone(error: OSError) -> bool:
     """Whether writing failed because nobody reads any longer: EPIPE, or EINVAL as Windows says it."""
     return isinstance(error, BrokenPipeError) or (WINDOWS and error.errno == errno.EINVAL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ctera_insights import model
 from ctera_insights.activity.engine import Before, Derived, Step
 from ctera_insights.activity.relations import PARENT, attach, current, files_of, literal, one, run, sql
+from ctera_insights.activity.spill import spill_directory
 from ctera_insights.lake.intact import verify
 from ctera_insights.lake.names import RESERVED
 from ctera_insights.lake.sweep import remove_staged
@@ -116,7 +116,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection of bounded memory, which spills to a directory of its own."""
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="ctera-insights-") as spill:
+    with spill_directory() as spill:
         con = duckdb.connect(
             config={
                 "memory_limit": MEMORY_LIMIT,
