@@ -17,6 +17,8 @@ from ctera_insights.lake.lost import refuse_lost_log
 from ctera_insights.lake.status import feed_names
 
 if TYPE_CHECKING:
+    import duckdb
+
     from ctera_insights.activity.store import Tables
     from ctera_insights.lake import Lake, Table
     from ctera_insights.lake.check import Note, Progress
@@ -79,7 +81,7 @@ def check_derived(
     findings += check_files(there, progress, note)
     if findings or len(there) < len(derived.all) or not raw_is_sound:
         return findings
-    return _contents(lake, derived)
+    return _contents(lake, derived, note)
 
 
 def repair(lake: Lake, progress: Progress | None = None, *, leave_out_damaged: bool = False) -> list[str]:
@@ -123,7 +125,7 @@ def _present(derived: Tables, note: Note | None) -> tuple[list[Table], list[Find
     return there, findings
 
 
-def _contents(lake: Lake, derived: Tables) -> list[Finding]:
+def _contents(lake: Lake, derived: Tables, note: Note | None) -> list[Finding]:
     with connection() as con:
         feeds, lacking = feed_names(lake), torn(derived)
         findings = [
@@ -145,4 +147,21 @@ def _contents(lake: Lake, derived: Tables) -> list[Finding]:
             events=attach(con, lake.events, lake.events.snapshot().files, "event_files"),
             **{name: f"(SELECT * FROM {source.relation}{source.beyond})" for name, source in sources.items()},  # noqa: S608 - our names
         )
+        if note and len(feeds) > 1:
+            for text in _told_twice(con, sources["folders"].relation):
+                note(text)
         return [Finding(str(feed), f"{what} ({count})") for feed, what, count in run(con, query)]
+
+
+def _told_twice(con: duckdb.DuckDBPyConnection, folders: str) -> list[str]:
+    """Feeds that tell of the same folders, whatever addresses and names they came by."""
+    query = f"""
+        WITH told AS (SELECT DISTINCT feed, guid FROM {folders})
+        SELECT one.feed, other.feed, count(*)
+        FROM told AS one JOIN told AS other ON one.guid = other.guid AND one.feed < other.feed
+        GROUP BY ALL ORDER BY ALL"""  # noqa: S608 - our names
+    return [
+        f"{one!r} and {other!r} tell of {folders:,} folders that are the same: events that come by both are "
+        "counted twice."
+        for one, other, folders in run(con, query)
+    ]

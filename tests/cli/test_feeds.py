@@ -67,6 +67,19 @@ async def test_a_second_feed_of_one_portal_needs_insistence_and_is_noted(tmp_pat
     assert "sound" in checked.stdout
 
 
+async def test_one_portal_under_two_addresses_is_found_by_what_it_tells(tmp_path: Path) -> None:
+    """Nothing else gives it away: two addresses, two feeds, the same folders."""
+    async with ScriptedPortal(FOLDERS) as one, ScriptedPortal(FOLDERS) as two:
+        await run(*collect(one, tmp_path))
+        await run("enrich", "--data", tmp_path)
+        assert "are the same" not in (await run("check", "--data", tmp_path)).stdout
+        await run(*collect(two, tmp_path))
+        await run("enrich", "--data", tmp_path)
+        checked = await run("check", "--data", tmp_path)
+    assert "folders that are the same" in checked.stdout
+    assert "sound" in checked.stdout
+
+
 async def test_a_cloud_folder_of_which_nothing_is_told_is_asked_about(tmp_path: Path) -> None:
     """An id that the Portal does not know looks like an empty folder; and deriving is not behind."""
     async with ScriptedPortal([]) as portal:
