@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from ctera_insights import connect
+from ctera_insights.simulator import SimulatedPortal
+from ctera_insights.simulator.sources.scenario import ScenarioSource
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -35,6 +37,31 @@ def test_the_notebooks_lines_work_on_the_demo(demo: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(demo)
     (block,) = [block for block in BLOCKS if "Insights(" in block]
     exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_client_runs_as_it_stands() -> None:
+    """Each event is done once, and a page of them saves its cursor."""
+    (block,) = [block for block in BLOCKS if "AsyncGlobalAdmin(" in block]
+    with SimulatedPortal(ScenarioSource("tiny"), password="pw").run_in_thread() as portal:
+        for shown, here in (("portal.example.com", portal.url), ("auditor", portal.user), ("…", "pw")):
+            assert f'"{shown}"' in block
+            block = block.replace(f'"{shown}"', repr(here))
+        with subprocess.Popen(
+            [sys.executable, "-u", "-c", block],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+        ) as program:
+            assert program.stdout is not None
+            said = []
+            for line in program.stdout:
+                said.append(line)
+                if line.startswith("go on from here:"):
+                    break
+            program.kill()
+    assert said[-1].startswith("go on from here:"), said[-20:]
+    assert len(said) > 100
 
 
 @pytest.mark.parametrize("block", BLOCKS)

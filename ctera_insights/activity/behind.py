@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -39,8 +39,8 @@ class Behind:
 
     batches: int = 0
     events: int = 0
-    since: datetime | None = None
-    never: bool = False
+    since: datetime | None = field(default=None, compare=False)
+    never: bool = field(default=False, compare=False)
 
     def __add__(self, other: Behind) -> Behind:
         return Behind(

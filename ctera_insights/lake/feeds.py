@@ -80,10 +80,12 @@ class Origin:
         return "/".join(part for part in (self.portal, self.context, ids) if part)
 
     def overlaps(self, other: Origin) -> bool:
-        """Whether the same event may come from both; of what is not known, the worse is assumed."""
+        """Whether the same event may come from both; of what is not known, the worse is assumed.
+
+        An end user's files are the administrator's, too, so the context makes no difference.
+        """
         return (
             self.portal == other.portal
-            and self.context == other.context
             and (self.tenant is None or other.tenant is None or self.tenant == other.tenant)
             and (
                 not self.cloud_folders
@@ -191,10 +193,6 @@ def _compare(
             )
         if problem and (former is None or allow_overlap):
             words.append(problem)
-        elif other and _same_place(origin, other) and former is None:
-            words.append(
-                f"{feed!r} and {name!r} are of one Portal in two contexts: both may bring the same files."
-            )
     return words, known.get(feed), origin
 
 
@@ -255,10 +253,6 @@ def _conflict(feed: str, origin: Origin, name: str, other: Origin | None) -> str
             "events that come by both are counted twice."
         )
     return ""
-
-
-def _same_place(one: Origin, other: Origin) -> bool:
-    return one.context != other.context and replace(one, context=other.context).overlaps(other)
 
 
 def _other_address(

@@ -333,3 +333,16 @@ def test_sql_runs_one_query_and_shows_what_is_hidden(data: Path) -> None:
     assert "\\u202ea\\x1b" in shown
     summed = run("sql", "--data", data, "SELECT sum(size) AS n FROM events", "--format", "json").stdout
     assert isinstance(json.loads(summed)[0]["n"], int)
+
+
+def test_ctrl_c_is_heard_in_words_while_the_command_is_loaded(tmp_path: Path) -> None:
+    """Loading takes a third of a second, in which someone may have thought better of it."""
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run(
+        [*CLI, "status"],
+        env=environment(PYTHONPATH=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "Interrupted.\n")

@@ -204,11 +204,15 @@ def test_feeds_of_different_events_live_side_by_side(lake: Lake, first: Origin, 
     assert overlaps(lake) == []
 
 
-def test_one_portal_in_two_contexts_deserves_a_word(lake: Lake) -> None:
-    """An end user's files are the administrator's, too; whether any are the same, nobody can tell here."""
+def test_one_portal_in_two_contexts_brings_the_same_files(lake: Lake) -> None:
+    """An end user's files are the administrator's, too."""
     begin(lake, "one", ALL)
-    (word,) = begin(lake, "two", Origin.of(PORTAL, "ServicesPortal", user="ann"))
-    assert "two contexts" in word
+    user = Origin.of(PORTAL, "ServicesPortal", user="ann")
+    with pytest.raises(UsageError, match="--allow-overlap"):
+        begin(lake, "two", user)
+    (word,) = begin(lake, "two", user, allow_overlap=True)
+    assert "counted twice" in word
+    assert len(overlaps(lake)) == 1
 
 
 def test_a_store_from_before_is_adopted_and_known_by_its_names(lake: Lake) -> None:
