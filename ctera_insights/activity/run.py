@@ -181,10 +181,11 @@ class _Run:
         self._listing: dict[str, bool] = {}
 
     def open(self, feeds: Sequence[str] | None, rebuild: bool) -> list[str]:
+        self.lake.events.delta()  # before the lock, which would make a directory of a mistyped path
         self._stack.enter_context(self.lake.locks.writer(WRITER))
         self.con = self._stack.enter_context(connection())
         self.tables = tables(self.lake)
-        self.lake.events.delta()
+        self.lake.events.delta(refresh=True)
         refuse_partial_log(self.lake)
         names = feed_names(self.lake) if feeds is None else list(feeds)
         if rebuild:

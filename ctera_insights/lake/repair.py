@@ -77,12 +77,18 @@ def repair_lake(
         StoreLocked: another process writes into the lake.
         StoreUnwritable: the file system refused; a later repair goes on from there.
     """
+    if not any(map(_holds_anything, [lake.events, lake.quarantine, lake.feeds, *others])):
+        return []
     if lake.locks.any_writer():
         raise StoreLocked(f"Another process writes into {lake.uri}. Stop it first, then repair.")
     with lake.locks.maintenance() as mine:
         if not mine:
             raise StoreLocked(f"Another process merges files in {lake.uri}. Try again when it is done.")
         return list(_Repair(lake, others, leave_out_damaged, progress).run())
+
+
+def _holds_anything(table: Table) -> bool:
+    return any(listing(table.place)) or any(True for _ in table.place.files())
 
 
 def set_log_aside(table: Table) -> bool:

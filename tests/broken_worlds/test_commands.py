@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctera_insights.cli import cli, main
-from ctera_insights.errors import EXIT_ALERT, EXIT_STORE_DAMAGED
+from ctera_insights.errors import EXIT_ALERT, EXIT_STORE_DAMAGED, EXIT_USAGE
 from tests.broken_worlds.worlds import WORLDS, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ctera_insights import SimulatedPortal
@@ -96,12 +96,31 @@ def test_every_command_says_what_is_wrong(
             continue
         store = copy()
         world.wreck(store)
-        arguments = [name]
-        for option in options:
-            for key, value in (*places.items(), ("STORE", str(store))):
-                option = option.replace(key, value)  # noqa: PLW2901
-            arguments.append(option)
-        command(*arguments)
+        command(name, *_filled(options, places | {"STORE": str(store)}))
+
+
+def _filled(options: list[str], places: Mapping[str, str]) -> list[str]:
+    for key, value in places.items():
+        options = [option.replace(key, value) for option in options]
+    return options
+
+
+@pytest.mark.parametrize(
+    "name", [*sorted(COMMANDS.keys() - {"demo", "collect"}), "enrich --rebuild", "check --repair"]
+)
+def test_a_mistyped_path_is_an_error_and_stays_what_it_was(
+    name: str, command: Command, tmp_path: Path
+) -> None:
+    """Only what begins a store makes a directory for it."""
+    places = {
+        "STORE": str(tmp_path / "typo"),
+        "DEST": str(tmp_path / "dest"),
+        "NOWHERE": str(tmp_path / "no"),
+    }
+    command_, *more = name.split()
+    code, _, err = command(command_, *more, *_filled(COMMANDS[command_], places))
+    assert code == EXIT_USAGE, err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("world", [w for w in WORLDS if w.told], ids=lambda world: world.name)
