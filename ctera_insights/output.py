@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -87,6 +88,6 @@ def _telling(target: Path) -> Iterator[None]:
         raise
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
-        raise OutputUnwritable(
-            f"Cannot write {target}: {reason}. Free some space, or choose another place."
-        ) from None
+        full = getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}
+        remedy = "Free some space, or choose another place" if full else "Choose another place"
+        raise OutputUnwritable(f"Cannot write {target}: {reason}. {remedy}.") from None
