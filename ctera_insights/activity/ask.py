@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ctera_insights.errors import AncestorsNotFound, PortalError, UnreadableAnswer
+from ctera_insights.errors import (
+    AncestorsNotFound,
+    AnswerTooLarge,
+    PortalError,
+    PortalStatusError,
+    UnreadableAnswer,
+)
 from ctera_insights.model import directory_of, observations_schema
 from ctera_insights.values import moment
 
@@ -21,8 +28,12 @@ Ancestors = Callable[[int, str], Awaitable[Sequence["Event"]]]
 
 AT_ONCE: Final = 8
 """Requests under way at the same time."""
-UNREADABLE: Final = 8
-"""Answers that cannot be read, before asking ends: one object is no reason not to ask for the next."""
+FAILURES: Final = 8
+"""Objects over which the Portal fails, before asking ends: one is no reason not to ask for the next."""
+ONE_S: Final = 60.0
+"""How long one object is asked for, all attempts included; those of a feed that is followed have no end."""
+_OF_ONE_OBJECT: Final = (UnreadableAnswer, PortalStatusError, AnswerTooLarge)
+"""What may be over one object alone."""
 
 
 class Answers(NamedTuple):
@@ -55,25 +66,27 @@ async def ask(
     import pyarrow as pa
 
     told: dict[tuple[int, str], dict[str, Any]] = {}
-    waiting = iter([key for key in unknown if key[0] >= 0])
+    keys = [key for key in unknown if key[0] >= 0]
+    random.shuffle(keys)  # so that those which fail each time do not come first each time
+    waiting = iter(keys)
     asked = 0
     trouble: PortalError | None = None
-    unreadable: list[UnreadableAnswer] = []
+    failures: list[PortalError] = []
 
     async def work() -> None:
         nonlocal asked, trouble
         for folder_id, guid in waiting:
-            if trouble is not None or len(unreadable) >= UNREADABLE:
+            if trouble is not None or len(failures) >= FAILURES:
                 return
             if (folder_id, guid) in told:
                 continue
             asked += 1
             try:
-                lineage = await ancestors(folder_id, guid)
+                lineage = await _within(ONE_S, ancestors, folder_id, guid)
             except AncestorsNotFound:
                 lineage = ()
-            except UnreadableAnswer as error:
-                unreadable.append(error)
+            except _OF_ONE_OBJECT as error:
+                failures.append(error)
                 continue
             except PortalError as error:
                 trouble = error
@@ -85,8 +98,22 @@ async def ask(
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
     constants = {"feed": feed, "batch": batch, "pos": pos, "observed_at": datetime.now(UTC)}
     rows = [{**constants, **row} for row in told.values()]
-    trouble = trouble or (unreadable[-1] if unreadable else None)
+    trouble = trouble or (failures[-1] if failures else None)
     return Answers(pa.Table.from_pylist(rows, observations_schema()), asked, trouble)
+
+
+async def _within(limit_s: float, ancestors: Ancestors, folder_id: int, guid: str) -> Sequence[Event]:
+    timeout = asyncio.timeout(limit_s)
+    try:
+        async with timeout:
+            return await ancestors(folder_id, guid)
+    except TimeoutError:
+        if not timeout.expired():
+            raise
+    raise UnreadableAnswer(
+        f"The Portal told nothing of the directories above {guid!r} in cloud folder {folder_id} in "
+        f"{limit_s:.0f} s, all attempts included."
+    )
 
 
 def _rows(folder_id: int, lineage: Sequence[Event]) -> list[dict[str, Any]]:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from ctera_insights.activity import ancestors, enrich_lake_plain
+from ctera_insights.activity import ask as asking
 from ctera_insights.activity.tree import LONGEST_PATH
-from ctera_insights.errors import AncestorsNotFound, UnreadableAnswer
+from ctera_insights.errors import (
+    AncestorsNotFound,
+    AnswerTooLarge,
+    PortalBusy,
+    PortalError,
+    PortalRefused,
+    UnreadableAnswer,
+)
 from ctera_insights.lake import Lake
 from ctera_insights.model import Event
 from tests.activity.world import commit, content, rows
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
 LOW, HIGH = -(2**63), 2**63 - 1
@@ -158,15 +168,47 @@ def test_a_way_up_that_goes_round_ends(tmp_path: Path) -> None:
         ancestors(lake, (16, "f"))
 
 
-def test_one_ancestor_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
+async def for_ever() -> NoReturn:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def refused(error: PortalError) -> NoReturn:
+    raise error
+
+
+FAILURES = {
+    "unreadable": lambda: refused(UnreadableAnswer("An ancestor has no guid.")),
+    "too large": lambda: refused(AnswerTooLarge("The answer is too large.")),
+    "not allowed": lambda: refused(PortalRefused("403 Forbidden", status=403)),
+    "a fault of the Portal": lambda: refused(PortalBusy("500 Internal Server Error", status=500)),
+    "retried for ever": for_ever,
+}
+
+
+@pytest.mark.parametrize("fail", FAILURES.values(), ids=FAILURES)
+def test_one_object_over_which_the_portal_fails_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail: Callable[[], Awaitable[NoReturn]]
+) -> None:
+    """It is said, and asked for another time; nor do many of them keep the others from ever being asked."""
+    monkeypatch.setattr(asking, "ONE_S", 0.2)
     lake = Lake(tmp_path)
-    commit(lake, [state(f"f{n}", "f", f"d{n}", type="file") for n in range(30)])
+    commit(lake, [state(f"f{n}", "f", f"d{n}", type="file") for n in range(40)])
+    bad = {"d7"}
 
     async def ask(folder_id: int, guid: str) -> list[Event]:
-        if guid == "d7":
-            raise UnreadableAnswer("An ancestor has no guid.")
+        if guid in bad:
+            await fail()
         return [Event(type="folder", guid=guid, name=guid, folder_id=folder_id)]
 
     summary = enrich_lake_plain(lake, ask)
-    assert (summary.asked, summary.unknown) == (30, 1)
-    assert "no guid" in summary.trouble
+    assert (summary.asked, summary.unknown) == (40, 1)
+    assert summary.trouble
+
+    commit(lake, [state(f"g{n}", "g", f"e{n}", type="file") for n in range(40)])
+    bad = {f"e{n}" for n in range(20)}
+    for _ in range(40):
+        summary = enrich_lake_plain(lake, ask)
+        if summary.unknown == 20:
+            break
+    assert summary.unknown == 20
