@@ -87,7 +87,7 @@ def set_damaged_logs_aside(tables: Tables) -> None:
     """Rename the logs of derived tables that cannot be relied on: nothing of them is built upon."""
     for table in tables.derived:
         try:
-            damaged = table.exists() and bool(log_troubles(table))
+            damaged = table.log_is_no_directory() or (table.exists() and bool(log_troubles(table)))
         except StoreDamaged:
             damaged = True
         if damaged:

@@ -31,7 +31,7 @@ from ctera_insights.activity.store import (
     watermark,
 )
 from ctera_insights.lake.borders import bordered
-from ctera_insights.lake.lost import refuse_partial_log
+from ctera_insights.lake.lost import refuse_partial_log, refuse_torn_end
 from ctera_insights.lake.notes import drop_note
 from ctera_insights.lake.status import feed_names
 from ctera_insights.model import observations_schema
@@ -193,6 +193,8 @@ class _Run:
         elif self.tables.folders.exists() and self.tables.folders.snapshot().files:
             refuse_lost_answers(self.tables.observations)
         create(self.tables.all)
+        for table in self.tables.all:
+            refuse_torn_end(table)
         discard(self.lake)
         lacking = torn(self.tables) if names and not rebuild else []
         for feed in () if rebuild else names:

@@ -69,6 +69,14 @@ _ADVICE: Final = (
         "Check that the disk or the endpoint answers (AWS_ENDPOINT_URL), then try again.",
     ),
 )
+_PATH: Final = re.compile(r"[^\s\"'\[\](),]*/[^\s\"'\[\](),]*")
+_SILENCE: Final = re.compile(
+    r"error sending request|(?:decoding|reading a) (?:response )?body|incomplete message|connection closed"
+    r"|connection reset|timed? ?out|dns error|\b(?:429|5\d\d) |SlowDown|InternalError|ServiceUnavailable"
+    r"|after \d+ retries",
+    re.IGNORECASE,
+)
+"""What the Delta library says when a request to an object store failed on the way, or was put off."""
 _DUCKDB: Final = re.compile(r"(?:[A-Z][\w-]*:? )?[A-Z][a-zA-Z ]+ Error: ")
 """How DuckDB begins its messages, also where Arrow passes them on."""
 DAMAGED: Final = "`ctera-insights check` names every damaged file and what it held, and says how to recover."
@@ -158,9 +166,25 @@ def told(error: Exception, where: object, lake: Lake | None = None) -> LakeError
     import duckdb
 
     whole = str(error)
+    about_sql = isinstance(error, (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException))
+    if not about_sql and (found := unanswered(error, where)):
+        return found
     if isinstance(error, duckdb.Error) or _DUCKDB.match(whole):
         return _of_query(error) or _of_file(whole, lake) or _of_sql(error, where, lake)
     return _of_file(whole, lake) or _of_place(error, where)
+
+
+def unanswered(error: Exception, where: object) -> StoreUnreachable | None:
+    """What an object store's silence amounts to, whatever the file is called that was asked for.
+
+    It names the file in the same way as one that is damaged, and tells nothing about it.
+    """
+    if "://" in str(where) and _SILENCE.search(_PATH.sub("", str(error))):
+        return StoreUnreachable(
+            f"{where} does not answer: {words(error)}. Nothing was changed; try again. Should it stay so, "
+            "check the endpoint (AWS_ENDPOINT_URL)."
+        )
+    return None
 
 
 def _of_query(error: Exception) -> QueryFailed | None:

@@ -227,9 +227,12 @@ def _lost(
         elif others is not None and ends is not None and holds(others, file, ends):
             back = "older files that still exist hold them all: `check --repair` puts these in its place"
         elif others is not None:
-            back = "restore the file from a backup, or list anew what exists by `collect --resync`"
+            back = (
+                "restore the file from a backup; or give it up by `check --repair --leave-out-damaged`, and "
+                "list anew what exists by `collect --resync`"
+            )
         else:
-            back = "restore the file from a backup"
+            back = "restore it from a backup, or give it up by `check --repair --leave-out-damaged`"
         yield Finding(f"{table.name}/{file.path}", f"{what}; it held {holding(file)}; {back}")
 
 

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from ctera_insights.errors import StoreDamaged, UsageError
+from ctera_insights.errors import FileDamaged, UsageError
+from ctera_insights.lake.intact import unreadable
 from ctera_insights.lake.names import owner_of, require_feed_name
 from ctera_insights.model import feeds_schema
 
@@ -118,18 +119,25 @@ def origins(lake: Lake) -> dict[str, Origin]:
     """What each recorded feed is of.
 
     Raises:
-        StoreDamaged: the table cannot be read.
+        StoreDamaged: the table is damaged.
+        StoreUnreachable: it cannot be read now.
     """
     if not lake.feeds.exists():
         return {}
     import pyarrow as pa
 
+    snapshot = lake.feeds.snapshot()
     try:
-        table = lake.feeds.snapshot().dataset().to_table()
+        table = snapshot.dataset().to_table()
     except (OSError, pa.ArrowException) as error:
-        raise StoreDamaged(
-            f"{lake.feeds.place.uri} cannot be read: {error}. It only tells what each feed is of: when this "
-            "directory is removed, each feed writes it anew at its next start."
+        found = unreadable(lake.feeds, snapshot.files, error)
+        if not isinstance(found, FileDamaged):
+            raise found from error
+        raise FileDamaged(
+            f"{lake.feeds.place.uri}/{found.path} {found.what}. It only tells what each feed is of: when "
+            f"{lake.feeds.place.uri} is moved elsewhere, each feed writes it anew at its next start.",
+            path=found.path,
+            what=found.what,
         ) from error
     rows = table.sort_by("since").drop_columns(["since"])  # a time with a zone would import pandas
     return {row["feed"]: _origin(row) for row in rows.to_pylist()}
@@ -152,7 +160,8 @@ def admit(
 
     Raises:
         UsageError: the feed is of something else, a new feed overlaps with another, or there is none to move.
-        StoreDamaged: the table ``feeds`` cannot be read.
+        StoreDamaged: the table ``feeds`` is damaged.
+        StoreUnreachable: it cannot be read now.
     """
     require_feed_name(feed)
     words, former, origin = _compare(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from ctera_insights.errors import FileDamaged, StoreUnreachable
+from ctera_insights.errors import FileDamaged, LakeError, StoreUnreachable
 from ctera_insights.lake.borders import words
 from ctera_insights.lake.digest import checksum, named_checksum
 
@@ -90,6 +90,31 @@ def verify(table: Table, files: Sequence[DataFile]) -> None:
             raise FileDamaged(
                 f"{error} It held {holding(file)}.", path=error.path, what=error.what
             ) from error
+
+
+def unreadable(table: Table, files: Sequence[DataFile], error: Exception) -> LakeError:
+    """What a failure to read some files amounts to, told by reading them once more, whole.
+
+    Args:
+        table: whose files.
+        files: those that were read.
+        error: what whoever read them raised.
+
+    Returns:
+        :class:`FileDamaged` for the first that is not what was written; otherwise what keeps the store from
+        answering, which says nothing about the files.
+    """
+    try:
+        for file in files:
+            for _ in row_groups(
+                table.place, file.path, open_intact(table.place, file.path, size_bytes=file.size_bytes)
+            ):
+                pass
+    except LakeError as found:
+        return found
+    return StoreUnreachable(
+        f"{table.place.uri} could not be read: {words(error)}. Its files are whole: try again."
+    )
 
 
 def holding(file: DataFile) -> str:

@@ -114,7 +114,11 @@ def listing(place: Place, log: str = LOG) -> tuple[dict[int, int], list[int]]:
 
     entries: dict[int, int] = {}
     checkpoints: set[int] = set()
-    for info in place.filesystem().get_file_info(FileSelector(log, allow_not_found=True)):
+    try:
+        infos = place.filesystem().get_file_info(FileSelector(log, allow_not_found=True))
+    except NotADirectoryError:  # something else lies in its place
+        infos = []
+    for info in infos:
         if found := _ENTRY.match(info.base_name):
             entries[int(found[1])] = info.size
         elif found := _CHECKPOINT.match(info.base_name):
@@ -133,6 +137,19 @@ def read_entries(place: Place, versions: Iterable[int], log: str = LOG) -> list[
         except FileNotFoundError:
             continue
     return found
+
+
+def beheaded(place: Place) -> int | None:
+    """The version that only a checkpoint tells of any more, behind which nothing can be committed."""
+    from pyarrow.fs import FileType
+
+    entries, checkpoints = listing(place)
+    last = max(checkpoints, default=-1)
+    if last <= max(entries, default=-1):
+        return None
+    # The entry may have been written while the directory was listed.
+    entry = place.filesystem().get_file_info(f"{LOG}/{last:020d}.json")
+    return last if entry.type == FileType.NotFound else None
 
 
 def newest(place: Place, count: int) -> list[Entry]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ctera_insights.errors import StoreDamaged
 from ctera_insights.lake.borders import words
-from ctera_insights.lake.log import LOG, listing, newest, read_entries, troubles
+from ctera_insights.lake.log import LOG, beheaded, listing, newest, read_entries, troubles
 from ctera_insights.lake.named import read_named
 from ctera_insights.lake.place import reachable
 
@@ -67,12 +67,24 @@ def refuse_partial_log(lake: Lake) -> None:
         StoreDamaged: the log of a raw table is partial.
     """
     for table in lake.raw_tables():
-        for version, what in troubles(newest(table.place, _LOOKED_AT)):
-            raise StoreDamaged(
-                f"{table.place.uri}/{LOG}/{version:020d}.json {what}. Nothing was changed. {way_out(table)}"
-            )
+        refuse_torn_end(table)
     for path, what in (*late_batches(lake.events), *late_rejects(lake)):
         raise StoreDamaged(f"{lake.uri}/{path} {what}. Nothing was changed. {way_out(lake.events)}")
+
+
+def refuse_torn_end(table: Table) -> None:
+    """Refuse to write behind a log whose newest entries are not what was written, or not there.
+
+    Raises:
+        StoreDamaged: they are not.
+    """
+    found = _newest_gone(table)
+    if not (found or table.derived):  # what is lost of a derived table is noticed by where it stands
+        found = troubles(newest(table.place, _LOOKED_AT))
+    for version, what in found:
+        raise StoreDamaged(
+            f"{table.place.uri}/{LOG}/{version:020d}.json {what}. Nothing was changed. {way_out(table)}"
+        )
 
 
 def late_batches(table: Table) -> Iterator[tuple[str, str]]:
@@ -152,10 +164,15 @@ def log_troubles(table: Table, entries: Sequence[Entry] | None = None) -> list[t
     """
     if entries is None:
         entries = read_entries(table.place, listing(table.place)[0])
-    found = [(f"/{version:020d}.json", what) for version, what in troubles(entries)]
+    found = [(f"/{version:020d}.json", what) for version, what in (*troubles(entries), *_newest_gone(table))]
     if not found and (strange := _strange_columns(table)):
         found.append(("", f"tells of columns that are none of ours: {strange}"))
     return found
+
+
+def _newest_gone(table: Table) -> list[tuple[int, str]]:
+    version = beheaded(table.place)
+    return [] if version is None else [(version, "is missing; only a checkpoint tells what it told")]
 
 
 def _strange_columns(table: Table) -> str:

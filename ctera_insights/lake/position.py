@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from ctera_insights.errors import StoreDamaged
+from ctera_insights.errors import FileDamaged, StoreDamaged
 from ctera_insights.lake.borders import bordered
+from ctera_insights.lake.intact import unreadable
 from ctera_insights.model import BASELINE, LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ctera_insights.lake.lake import Lake
+    from ctera_insights.lake.snapshot import DataFile
 
 
 POSITIONS: Final = "positions"
@@ -56,6 +58,7 @@ def read_position(lake: Lake, feed: str) -> Position:
 
     Raises:
         StoreDamaged: batches were committed, and nothing tells their cursor.
+        StoreUnreachable: the store does not answer.
     """
     batch = lake.events.transaction(feed)
     if not batch:
@@ -109,40 +112,55 @@ def _from_metadata(entry: dict[str, Any]) -> Position:
 
 
 def _from_rows(lake: Lake, feed: str, committed: int) -> Position:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    mine = [file for file in lake.events.snapshot().files if _covers(file.min, file.max, feed)]
-    newest = max(mine, key=lambda file: file.max["batch"], default=None)
-    if newest is not None:
-        try:
-            table = (
-                lake.events.snapshot()
-                .dataset()
-                .to_table(
-                    columns=["seq", "epoch", "phase", "collected_at", "cursor", "caught_up"],
-                    filter=(pc.field("feed") == feed) & (pc.field("batch") >= newest.min["batch"]),
-                )
-            )
-        except (pa.ArrowException, OSError) as error:
-            raise StoreDamaged(
-                f"{lake.uri}: the last events of {feed!r}, which tell its cursor, cannot be read. "
-                f"`ctera-insights check --repair --data {lake.uri}` looks for older files that hold them."
-            ) from error
-        if len(table):
-            last = table.sort_by([("seq", "descending")]).slice(0, 1).to_pylist()[0]
-            return Position(
-                cursor=last["cursor"],
-                batch=committed,
-                seq=last["seq"],
-                epoch=last["epoch"],
-                phase=LIVE if last["caught_up"] else last["phase"],
-                committed_at=last["collected_at"],
-            )
+    if last := _last_row(lake, feed):
+        return Position(
+            cursor=last["cursor"],
+            batch=committed,
+            seq=last["seq"],
+            epoch=last["epoch"],
+            phase=LIVE if last["caught_up"] else last["phase"],
+            committed_at=last["collected_at"],
+        )
     raise StoreDamaged(
         f"{lake.uri}: {feed!r} has committed {committed} batches, but no cursor is left. "
         "Collect again with --resync to begin a new baseline."
     )
+
+
+def _last_row(lake: Lake, feed: str) -> dict[str, Any] | None:
+    """The last event of a feed. A file of several feeds may hold none of it, whatever its bounds are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    snapshot = lake.events.snapshot()
+    columns = ["batch", "seq", "epoch", "phase", "collected_at", "cursor", "caught_up"]
+    last: dict[str, Any] | None = None
+    mine = [file for file in snapshot.files if _covers(file.min, file.max, feed)]
+    for file in sorted(mine, key=_last_batch, reverse=True):
+        if last is not None and _last_batch(file) < last["batch"]:
+            break
+        try:
+            dataset = replace(snapshot, files=[file]).dataset()
+            rows = dataset.to_table(columns, filter=pc.field("feed") == feed)
+        except (pa.ArrowException, OSError) as error:
+            found = unreadable(lake.events, [file], error)
+            if not isinstance(found, FileDamaged):
+                raise found from error
+            raise FileDamaged(
+                f"{lake.events.place.uri}/{found.path} {found.what}. It holds the last events of {feed!r}, "
+                f"which tell its cursor: `ctera-insights check --repair --data {lake.uri}` looks for older "
+                "files that hold them.",
+                path=found.path,
+                what=found.what,
+            ) from error
+        if len(rows):
+            newest = rows.sort_by([("seq", "descending")]).slice(0, 1).to_pylist()[0]
+            last = newest if last is None or newest["seq"] > last["seq"] else last
+    return last
+
+
+def _last_batch(file: DataFile) -> int:
+    return int(file.max.get("batch") or 0)
 
 
 def _covers(low: Any, high: Any, feed: str) -> bool:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ctera_insights.errors import StoreDamaged, StoreFenced, StoreNotFound, StoreUnwritable
-from ctera_insights.lake.borders import bordered, words
+from ctera_insights.lake.borders import bordered, unanswered, words
 from ctera_insights.lake.commit import commit, marked
-from ctera_insights.lake.log import sealed
+from ctera_insights.lake.log import LOG, sealed
 from ctera_insights.lake.lost import refuse_lost_log, unreadable_log
 from ctera_insights.lake.names import MAINTENANCE, RESERVED, new_name
 from ctera_insights.lake.partitions import partition_text, split
@@ -96,8 +96,15 @@ class Table:
         """
         from deltalake import DeltaTable
 
+        if self.log_is_no_directory():
+            return False
         with self._reading():
             return DeltaTable.is_deltatable(self.place.uri, dict(self.place.options) or None)
+
+    def log_is_no_directory(self) -> bool:
+        """Whether something else, a file say, lies in the place of the log."""
+        log = Path(self.place.uri) / LOG
+        return self.place.local and log.exists() and not log.is_dir()
 
     @bordered
     def delta(self, *, refresh: bool = False) -> DeltaTable:
@@ -124,6 +131,7 @@ class Table:
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
+        self._refuse_no_directory()
         try:
             with self._reading():
                 return DeltaTable(self.place.uri, storage_options=dict(self.place.options) or None)
@@ -136,6 +144,14 @@ class Table:
                 "or check the path."
             ) from None
 
+    def _refuse_no_directory(self) -> None:
+        if self.log_is_no_directory():
+            refuse_lost_log(self)
+            raise StoreDamaged(
+                f"{self.place.uri}/{LOG} is no directory: something else lies in the place of the log. Move "
+                "it elsewhere, and start again."
+            )
+
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         """Failures of the Delta library in our words: damage, or no answer."""
@@ -145,7 +161,7 @@ class Table:
             with reachable(self.place.uri):
                 yield
         except (DeltaError, ValueError) as error:
-            raise unreadable_log(self, error) from error
+            raise unanswered(error, self.place.uri) or unreadable_log(self, error) from error
 
     def forget(self) -> None:
         """Open the table anew when it is next needed."""
@@ -160,6 +176,7 @@ class Table:
         """
         if self.exists():
             return
+        self._refuse_no_directory()
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 

@@ -75,6 +75,18 @@ def checkpoint_and_its_hint(table: Path) -> None:
     (table / "_delta_log" / "_last_checkpoint").unlink()
 
 
+def only_the_checkpoint(table: Path) -> None:
+    """A copy left the entries out: everything can be read, and nothing can be committed behind it."""
+    DeltaTable(str(table)).create_checkpoint()
+    for path in entries(table):
+        path.unlink()
+
+
+def a_file_in_its_place(table: Path) -> None:
+    whole(table)
+    (table / "_delta_log").write_bytes(b"")
+
+
 LOSSES: dict[str, Callable[[Path], None]] = {
     loss.__name__: loss
     for loss in (
@@ -89,5 +101,7 @@ LOSSES: dict[str, Callable[[Path], None]] = {
         cut_between_lines,
         checkpoint,
         checkpoint_and_its_hint,
+        only_the_checkpoint,
+        a_file_in_its_place,
     )
 }
