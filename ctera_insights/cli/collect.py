@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ctera_insights.cli.leaving import LATE_S, leave_late, run
-from ctera_insights.cli.options import DATA, JSON, count, lake_at, required
+from ctera_insights.cli.options import DATA, JSON, Number, count, lake_at, required
 from ctera_insights.errors import UsageError
 from ctera_insights.platforms import on_signals
 from ctera_insights.settings import password
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--for",
     "seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(),
     metavar="SECONDS",
     help="End after so long; the Portal must have answered by then.",
 )
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--batch-seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(),
     metavar="S",
     default=10.0,
     show_default=True,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ctera_insights.cli.options import DATA, JSON, lake_at, required
+from ctera_insights.cli.options import DATA, JSON, Number, lake_at, required
 from ctera_insights.errors import InsightsError
 from ctera_insights.settings import setting
 
@@ -25,7 +25,7 @@ _UNTIL = click.option("--until", metavar="WHEN", help="Likewise; itself not incl
 _TZ = click.option("--tz", default="UTC", show_default=True, metavar="ZONE", help="Time zone of local times.")
 _SENSITIVITY = click.option(
     "--sensitivity",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(),
     default=1.0,
     show_default=True,
     metavar="X",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import math
 import sys
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
@@ -20,7 +21,24 @@ if TYPE_CHECKING:
 DATA: Final = click.option(
     "--data", metavar="DIR", help="The lake: a directory, or s3://bucket/prefix.  [env: CTERA_INSIGHTS_DATA]"
 )
+_LARGEST: Final = 1e9
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class Number(click.FloatRange):
+    """A number within bounds: not ``nan``, which is within all, nor so large that no clock goes so far."""
+
+    name = "number"
+
+    def __init__(self, *, above_zero: bool = True) -> None:
+        super().__init__(min=0, min_open=above_zero, max=_LARGEST)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or a usage error."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
 
 
 def required(name: str, value: str | None) -> str:

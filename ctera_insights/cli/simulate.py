@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctera_insights.cli.options import Number
 from ctera_insights.errors import UsageError
 from ctera_insights.settings import PREFIX, setting
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the scenario and of faults.")
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(),
     metavar="X",
     help="Let history happen X times as fast as it did, rather than at once.",
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ctera_insights.cli.options import DATA, JSON, bar, count, lake_at, standard_output
+from ctera_insights.cli.options import DATA, JSON, Number, bar, count, lake_at, standard_output
 from ctera_insights.cli.streams import takes_any_text
 from ctera_insights.errors import EXIT_STORE_DAMAGED, UsageError
 from ctera_insights.lake import KEEP_REPLACED_HOURS, maintain, overlaps
@@ -208,7 +208,7 @@ def views(data: str | None) -> None:
 @click.option(
     "--keep-replaced",
     "hours",
-    type=click.FloatRange(min=0),
+    type=Number(above_zero=False),
     default=KEEP_REPLACED_HOURS,
     show_default=True,
     metavar="HOURS",

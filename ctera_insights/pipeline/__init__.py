@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Final, Literal
 
 from ctera_insights.collect import BatchLimits, Collector, Progress, feed_name
-from ctera_insights.errors import InsightsError, PortalTimeout, PortalUnreachable
+from ctera_insights.errors import InsightsError, PortalTimeout, PortalUnreachable, UsageError
 from ctera_insights.lake import Lake, Origin, admit
 from ctera_insights.pipeline.deriving import Deriving
 from ctera_insights.pipeline.span import Span, TimeIsUp
@@ -33,6 +33,8 @@ GRACE_S: Final = 5.0
 PATIENCE_S: Final = 600.0
 """A run that ends when caught up waits so long for one answer of the Portal, all its attempts included."""
 LOGOUT_S: Final = 2.0
+LONGEST_S: Final = 1e9
+"""The furthest deadline; timers go no further."""
 
 
 async def collect_portal(
@@ -94,7 +96,7 @@ async def collect_portal(
         PortalUnreachable: the Portal has not answered, not even once before the deadline.
         PortalError: what else it refused.
         StoreLocked: another process collects this feed.
-        UsageError: the feed is of something else, or a new one overlaps with another.
+        UsageError: ``seconds`` is no time, the feed is of something else, or a new one overlaps with another.
         LakeError: the store refused, or deriving failed for good.
 
     What was committed before is safe.
@@ -104,6 +106,8 @@ async def collect_portal(
         ...     "portal.example.com", "data", user="admin", password=os.environ["CTERA_INSIGHTS_PASSWORD"]
         ... )
     """
+    if seconds is not None and not 0 < seconds <= LONGEST_S:
+        raise UsageError(f"seconds={seconds!r}: above 0, and at most {LONGEST_S:,.0f}; None for no deadline.")
     lake = data if isinstance(data, Lake) else Lake(data)
     endless = seconds is not None if follow is None else follow
     kind = AsyncGlobalAdmin if context == "admin" else AsyncServicesPortal
