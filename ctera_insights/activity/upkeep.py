@@ -12,7 +12,7 @@ from ctera_insights.activity.views import derived_sources
 from ctera_insights.errors import StoreDamaged, StoreLocked
 from ctera_insights.lake import KEEP_REPLACED_HOURS, Finding, Maintained
 from ctera_insights.lake.borders import bordered
-from ctera_insights.lake.check import check_files, check_log
+from ctera_insights.lake.check import check_files, check_log, while_written
 from ctera_insights.lake.lost import refuse_lost_log
 from ctera_insights.lake.status import feed_names
 
@@ -73,12 +73,22 @@ def check_derived(
             files themselves are checked.
     """
     derived = tables(lake)
+    return while_written(
+        [*derived.all, lake.events],
+        lambda tell: _check(lake, derived, progress, tell, raw_is_sound=raw_is_sound),
+        note,
+    )
+
+
+def _check(
+    lake: Lake, derived: Tables, progress: Progress | None, note: Note, *, raw_is_sound: bool
+) -> list[Finding]:
     there, findings = _present(derived, note)
     if findings or not there:
         return findings
     for table in there:
         findings += check_log(table, note)
-    findings += check_files(there, progress, note)
+    findings += check_files([table.snapshot() for table in there], progress, note)
     if findings or len(there) < len(derived.all) or not raw_is_sound:
         return findings
     return _contents(lake, derived, note)

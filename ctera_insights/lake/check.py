@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
-from ctera_insights.errors import FileDamaged
+from ctera_insights.errors import FileDamaged, StoreDamaged, StoreNotFound
 from ctera_insights.lake.digest import named_checksum
 from ctera_insights.lake.intact import holding, open_intact, row_groups
 from ctera_insights.lake.log import LOG, listing, read_entries
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
 
     from ctera_insights.lake.lake import Lake
     from ctera_insights.lake.position import Position
-    from ctera_insights.lake.snapshot import DataFile
+    from ctera_insights.lake.snapshot import DataFile, Snapshot
     from ctera_insights.lake.table import Table
 
 Progress = Callable[[int, int], None]
 """Called with (files read, files in all)."""
 Note = Callable[[str], None]
 """Called with a sentence on what could not be judged."""
+_TRIES: Final = 5
+"""How often a store is looked at that others write at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,47 @@ def check_lake(lake: Lake, progress: Progress | None = None, note: Note | None =
         StoreNotFound: nothing was ever collected there.
         StoreDamaged: a log is lost, or cannot be read.
     """
+    return while_written([lake.events, lake.quarantine, lake.feeds], partial(_check, lake, progress), note)
+
+
+def while_written(
+    tables: Sequence[Table], check: Callable[[Note], list[Finding]], note: Note | None
+) -> list[Finding]:
+    """What a check finds, held against a store that others write at the same time.
+
+    Files that were merged and removed, or batches that came, while they were looked at are no findings: when
+    there are some and the store has moved on, the check is made again.
+
+    Args:
+        tables: what is checked.
+        check: makes it; given where to say what could not be judged.
+        note: told of that once.
+    """
+    notes: list[str] = []
+    findings: list[Finding] = []
+    for _ in range(_TRIES):
+        notes.clear()
+        began = _versions(tables)
+        findings = check(notes.append)
+        if not findings or _versions(tables) == began:
+            break
+    for each in notes if note else ():
+        assert note is not None
+        note(each)
+    return findings
+
+
+def _versions(tables: Sequence[Table]) -> list[int | None]:
+    found: list[int | None] = []
+    for table in tables:
+        try:
+            found.append(table.delta(refresh=True).version())
+        except (StoreDamaged, StoreNotFound):  # who checks it says so
+            found.append(None)
+    return found
+
+
+def _check(lake: Lake, progress: Progress | None, note: Note) -> list[Finding]:
     import numpy as np
 
     tables = lake.raw_tables() or [lake.events]
@@ -77,7 +121,7 @@ def check_lake(lake: Lake, progress: Progress | None = None, note: Note | None =
     findings = [finding for table in tables for finding in check_log(table, note)]
     if findings:  # what the log says cannot be relied on
         return findings
-    positions = {feed: read_position(lake, feed) for feed in feed_names(lake, damaged=True)}
+    positions, snapshots = _standing_still(lake, tables)
     most = 10 * lake.events.snapshot().rows + 1_000_000
     findings += [
         Finding(feed, f"its position tells of seq {position.seq}, far more events than there are")
@@ -93,7 +137,7 @@ def check_lake(lake: Lake, progress: Progress | None = None, note: Note | None =
             yield from _count(rows, seen, where)
 
     findings += check_files(
-        tables, progress, note, visit, {feed: position.seq for feed, position in positions.items()}
+        snapshots, progress, note, visit, {feed: position.seq for feed, position in positions.items()}
     )
     findings += [
         Finding(where, f"{what}. {way_out(lake.events)}")
@@ -102,13 +146,29 @@ def check_lake(lake: Lake, progress: Progress | None = None, note: Note | None =
     for feed, counts in seen.items():
         findings += _check_sequence(feed, counts)
     findings += _lost_rejects(lake, positions)
-    for where, ahead in _rejects_ahead(lake, positions) if lake.quarantine.exists() else ():
+    for where, ahead in _rejects_ahead(snapshots, positions):
         what = "holds quarantined entries of a batch that was never committed"
         if ahead > 1:
             findings.append(Finding(where, what))
-        elif note:
+        else:
             note(f"{where} {what}: a run ended between the two, and the next one removes them.")
     return findings
+
+
+def _standing_still(lake: Lake, tables: Sequence[Table]) -> tuple[dict[str, Position], list[Snapshot]]:
+    """Where the feeds stand, and the files of the tables at that same moment."""
+    positions: dict[str, Position] = {}
+    snapshots: list[Snapshot] = []
+    for _ in range(_TRIES):
+        positions = _positions(lake)
+        snapshots = [table.snapshot() for table in tables]
+        if _positions(lake) == positions:
+            break
+    return positions, snapshots
+
+
+def _positions(lake: Lake) -> dict[str, Position]:
+    return {feed: read_position(lake, feed) for feed in feed_names(lake, damaged=True)}
 
 
 def _lost_rejects(lake: Lake, positions: Mapping[str, Position]) -> Iterator[Finding]:
@@ -128,13 +188,16 @@ def _lost_rejects(lake: Lake, positions: Mapping[str, Position]) -> Iterator[Fin
             )
 
 
-def _rejects_ahead(lake: Lake, positions: Mapping[str, Position]) -> Iterator[tuple[str, int]]:
+def _rejects_ahead(
+    snapshots: Sequence[Snapshot], positions: Mapping[str, Position]
+) -> Iterator[tuple[str, int]]:
     """Files of quarantined entries beyond where their feed stands, and by how many batches."""
-    for file in lake.quarantine.snapshot().files:
+    quarantine = next((each for each in snapshots if each.table.name == "quarantine"), None)
+    for file in quarantine.files if quarantine else ():
         position = positions.get(file.max.get("feed", ""))
         ahead = (file.max.get("batch") or 0) - position.batch if position else 0
         if ahead > 0 and file.min.get("feed") == file.max.get("feed"):
-            yield f"{lake.quarantine.name}/{file.path}", ahead
+            yield f"quarantine/{file.path}", ahead
 
 
 def check_log(table: Table, note: Note | None = None) -> list[Finding]:
@@ -153,7 +216,7 @@ def check_log(table: Table, note: Note | None = None) -> list[Finding]:
 
 
 def check_files(
-    tables: Sequence[Table],
+    snapshots: Sequence[Snapshot],
     progress: Progress | None = None,
     note: Note | None = None,
     visit: Callable[[str, pa.Table], Iterator[Finding]] | None = None,
@@ -162,17 +225,16 @@ def check_files(
     """Read every byte of the files that some logs name, and hold them against these and their checksums.
 
     Args:
-        tables: which tables.
+        snapshots: which tables, with their files.
         progress: called with (files read, files in all).
         note: called with a sentence on files that carry no checksum.
         visit: looks at the rows of each row group.
         ends: the last ``seq`` of each feed, when the tables are the raw ones.
     """
-    snapshots = [(table, table.snapshot().files) for table in tables]
-    total = sum(len(files) for _, files in snapshots)
+    total = sum(len(snapshot.files) for snapshot in snapshots)
     done = 0
     findings: list[Finding] = []
-    for table, files in snapshots:
+    for table, files in ((snapshot.table, snapshot.files) for snapshot in snapshots):
         damaged: list[tuple[DataFile, str]] = []
         for file in files:
             try:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ctera_insights.activity import check_derived, enrich_lake_plain
 from ctera_insights.errors import StoreDamaged, StoreNotFound
-from ctera_insights.lake import FeedWriter, Lake
+from ctera_insights.lake import FeedWriter, Lake, Rejected, maintain
 from tests.lake.conftest import FEED, fill, page
 
 
@@ -121,3 +124,33 @@ def test_status_tells_each_feed(lake: Lake) -> None:
     assert status.bytes > 0
     assert [feed.feed for feed in status.feeds] == ["other", FEED]
     assert status.cursor_sha256 == status.feeds[0].cursor_sha256
+
+
+def test_a_store_that_is_written_and_merged_meanwhile_is_sound(lake: Lake) -> None:
+    """Batches that came, and files that were merged and removed, while it was looked at are no findings."""
+    fill(lake, 2)
+    enrich_lake_plain(lake)
+    end = threading.Event()
+
+    def work() -> None:
+        with FeedWriter(Lake(lake.uri), FEED) as writer:
+            while not end.is_set():
+                number = writer.position.batch + 1
+                rejects = [Rejected(0, "no guid", b"{}")]
+                writer.commit([page([f"{number}"])], rejects, cursor=f"c{number}", caught_up=True)
+                if number % 5 == 0:
+                    enrich_lake_plain(Lake(lake.uri))
+                    for table in (writer.lake.events, writer.lake.quarantine):
+                        maintain(table, everything=True, keep_replaced_hours=0)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(work)
+        try:
+            for _ in range(8):
+                looking = Lake(lake.uri)
+                assert looking.check() == []
+                assert check_derived(looking) == []
+        finally:
+            end.set()
+        writing.result()
+    assert Lake(lake.uri).check() == []
