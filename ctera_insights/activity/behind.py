@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ctera_insights.activity.relations import files_of
 from ctera_insights.activity.store import tables, watermark
 from ctera_insights.errors import StoreNotFound
+from ctera_insights.lake.borders import bordered
 from ctera_insights.lake.notes import leave_note, read_note
 from ctera_insights.lake.position import read_position
 from ctera_insights.lake.status import feed_names
@@ -66,6 +67,7 @@ class Failure:
     at: datetime
 
 
+@bordered
 def behind(lake: Lake, feeds: Iterable[str] | None = None) -> dict[str, Behind]:
     """How far each feed's derived tables are behind; costs no scan but of files that a mark divides.
 
@@ -93,6 +95,7 @@ def behind(lake: Lake, feeds: Iterable[str] | None = None) -> dict[str, Behind]:
     return found
 
 
+@bordered
 def behind_in_all(lake: Lake) -> Behind:
     """The sum over all feeds; nothing where nothing was collected yet."""
     try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 from ctera_insights.errors import FileDamaged, UsageError
+from ctera_insights.lake.borders import bordered
 from ctera_insights.lake.intact import unreadable
 from ctera_insights.lake.names import owner_of, require_feed_name
 from ctera_insights.model import feeds_schema
@@ -115,6 +116,7 @@ def feed_name(url: str, context: str, folder_ids: Iterable[int] = ()) -> str:
     return Origin.of(url, context, folder_ids).name
 
 
+@bordered
 def origins(lake: Lake) -> dict[str, Origin]:
     """What each recorded feed is of.
 
@@ -143,6 +145,7 @@ def origins(lake: Lake) -> dict[str, Origin]:
     return {row["feed"]: _origin(row) for row in rows.to_pylist()}
 
 
+@bordered
 def admit(
     lake: Lake, feed: str, origin: Origin, *, portal_moved: bool = False, allow_overlap: bool = False
 ) -> list[str]:
@@ -212,6 +215,7 @@ def _running(lake: Lake, recorded: Iterable[str]) -> list[str]:
     return [name for name in recorded if not lake.locks.free(owner_of(name))]
 
 
+@bordered
 def overlaps(lake: Lake) -> list[str]:
     """Pairs of feeds that bring the same events, so that whatever counts them counts twice."""
     from ctera_insights.lake.status import feed_names

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from ctera_insights.errors import FileDamaged, StoreDamaged, StoreLocked
+from ctera_insights.lake.borders import bordered
 from ctera_insights.lake.choose import Choice, Copy, choose, cover
 from ctera_insights.lake.digest import named_checksum
 from ctera_insights.lake.intact import open_intact, row_groups
@@ -52,6 +53,7 @@ class _Found:
     survey: Survey
 
 
+@bordered
 def repair_lake(
     lake: Lake,
     *,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctera_insights.errors import FileDamaged
+from ctera_insights.lake.borders import bordered
 from ctera_insights.lake.intact import open_intact, row_groups
 from ctera_insights.lake.position import Position, read_position, told_by
 
@@ -94,6 +95,7 @@ def last_seqs(lake: Lake) -> dict[str, int]:
     return {feed: read_position(lake, feed).seq for feed in feed_names(lake, damaged=True)}
 
 
+@bordered
 def feed_names(lake: Lake, *, damaged: bool = False) -> list[str]:
     """The feeds that ever committed to a lake, from its log entries and its files' statistics.
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from ctera_insights.errors import CommitUnclear, FileDamaged, LakeError, StoreFenced
+from ctera_insights.lake.borders import reading
 from ctera_insights.lake.intact import verify
 from ctera_insights.lake.lost import refuse_partial_log
 from ctera_insights.lake.maintain import maintain
@@ -85,7 +86,7 @@ class FeedWriter:
         self._upkeep_failed = 0
 
     def __enter__(self) -> Self:
-        with contextlib.ExitStack() as stack:
+        with reading(self.lake.uri, self.lake), contextlib.ExitStack() as stack:
             if not self._locked:
                 stack.enter_context(self.lake.locks.writer(self.feed))
             self.lake.events.create()
@@ -143,17 +144,18 @@ class FeedWriter:
         )
         added = _rows(pages, self.feed, before, batch, cursor, caught_up=caught_up, at=at)
         try:
-            if rejects:
-                self._quarantine(rejects, batch, cursor, at)
-            self.lake.events.append(
-                [added] if rows else [],
-                app_id=self.feed,
-                version=batch,
-                metadata=to_metadata(self.feed, after),
-                label=self.feed,
-                owner=self._owner,
-                batch=batch,
-            )
+            with reading(self.lake.uri, self.lake):
+                if rejects:
+                    self._quarantine(rejects, batch, cursor, at)
+                self.lake.events.append(
+                    [added] if rows else [],
+                    app_id=self.feed,
+                    version=batch,
+                    metadata=to_metadata(self.feed, after),
+                    label=self.feed,
+                    owner=self._owner,
+                    batch=batch,
+                )
         except CommitUnclear:
             self._unclear = True
             raise
@@ -215,7 +217,8 @@ class FeedWriter:
     def _withdraw_rejects(self, at: datetime, failure: LakeError) -> None:
         """Un-quarantine the entries of an attempt that came to nothing; the next writer does what fails."""
         try:
-            self._drop_unfinished(attempt=at)
+            with reading(self.lake.uri, self.lake):
+                self._drop_unfinished(attempt=at)
         except LakeError as error:
             failure.add_note(f"Its quarantined entries are left for the next start to remove: {error}")
 
