@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from ctera_insights.activity.behind import Behind, behind_in_all, note_failure
@@ -34,6 +34,8 @@ GIVE_UP_S: Final = 3600.0
 """When deriving has failed for so long, the run ends with the cause."""
 BACKOFF_S: Final = 1.0
 BACKOFF_CAP_S: Final = 300.0
+SILENT_S: Final = 900.0
+"""After so long without a step, a derivation is spoken of, and again each half of it."""
 LAST_TRIES: Final = 3
 """Attempts of the derivation at the end of a run."""
 ASKING_S: Final = 600.0
@@ -136,7 +138,8 @@ class Deriving:
         """Derive once; gives what went wrong."""
         asking = _Asking(self._ancestors)
         try:
-            done = await enrich_lake(self._lake, asking)
+            async with self._watched() as moves:
+                done = await enrich_lake(self._lake, asking, moves)
         except StoreLocked as error:
             self._leave_it_to_others()
             await self._tell()
@@ -160,6 +163,37 @@ class Deriving:
         )
         await self._tell()
         return None
+
+    @contextlib.asynccontextmanager
+    async def _watched(self) -> AsyncIterator[Callable[[int, int], None]]:
+        """Say when a derivation goes on without a step: what hangs raises nothing, and would die unheard."""
+        moved_at = time.monotonic()
+
+        def moves(_done: int, _total: int) -> None:
+            nonlocal moved_at
+            moved_at = time.monotonic()
+
+        async def watch() -> None:
+            while True:
+                await asyncio.sleep(SILENT_S / 2)
+                silent_s = time.monotonic() - moved_at
+                if silent_s < SILENT_S:
+                    continue
+                self.trouble = (
+                    f"Deriving activity has made no step for {silent_s / 60:.0f} min: it is a large one, or "
+                    "the disk, the object store or the Portal does not answer. Should it stay so, start again."
+                )
+                logger.warning("%s", self.trouble)
+                since = datetime.now(UTC) - timedelta(seconds=silent_s)
+                await asyncio.to_thread(note_failure, self._lake, self.trouble, since)
+                await self._tell()
+
+        watching = asyncio.create_task(watch(), name="deriving is watched")
+        try:
+            yield moves
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
 
     def _leave_it_to_others(self) -> None:
         """Another process derives in this lake: no failure, but worth a word."""

@@ -15,9 +15,10 @@ import pytest
 from ctera_insights.activity import enrich_lake
 from ctera_insights.activity.behind import Behind, behind_in_all, failure
 from ctera_insights.activity.store import WRITER
-from ctera_insights.errors import DerivingFailed, InsightsError, StoreDamaged
+from ctera_insights.errors import AncestorsNotFound, DerivingFailed, InsightsError, StoreDamaged
 from ctera_insights.lake import Lake
 from ctera_insights.pipeline import collect_portal
+from ctera_insights.pipeline.deriving import Deriving
 from ctera_insights.widgets.live import live
 from tests.collect.scripted import ROOT, ScriptedPortal, file
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from ctera_insights.activity import Summary
     from ctera_insights.collect import Progress
+    from ctera_insights.model import Event
 
 DERIVING = "ctera_insights.pipeline.deriving"
 
@@ -265,3 +267,35 @@ async def test_a_query_that_takes_long_is_cut_short(lake: Lake, monkeypatch: pyt
                 await following.end()
     assert await asyncio.to_thread(behind_in_all, lake) == Behind(1, 2)
     assert (await enrich_lake(lake)).events == 2
+
+
+async def test_a_derivation_that_hangs_is_spoken_of(
+    lake: Lake, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It raises nothing that could be told or retried."""
+    monkeypatch.setattr(f"{DERIVING}.SILENT_S", 0.2)
+    async with ScriptedPortal([ROOT, file("a", parent_guid="never told")]) as portal:
+        await collect_portal(portal.url, lake, user="admin", password="pw", enrich=False)
+    said, over, answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def ancestors(_folder_id: int, _guid: str) -> list[Event]:
+        await answer.wait()
+        raise AncestorsNotFound("Nobody knows.")
+
+    def show(_batches: int, _events: int, trouble: str) -> None:
+        if "no step" in trouble:
+            said.set()
+        elif not trouble:
+            over.set()
+
+    deriving = Deriving(lake, ancestors, show)
+    async with deriving.beside(lambda: 0, lambda: None), asyncio.timeout(20):
+        await said.wait()
+        noted = await asyncio.to_thread(failure, lake)
+        assert noted is not None
+        assert "no step" in noted.error
+        over.clear()
+        answer.set()
+        await over.wait()
+    assert "no step" in caplog.text
+    assert await asyncio.to_thread(failure, lake) is None
