@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ctera_insights.errors import FileDamaged, UsageError
 from ctera_insights.lake.borders import bordered
-from ctera_insights.lake.intact import unreadable
+from ctera_insights.lake.intact import rows_of
 from ctera_insights.lake.names import owner_of, require_feed_name
 from ctera_insights.model import feeds_schema
 
@@ -128,18 +128,17 @@ def origins(lake: Lake) -> dict[str, Origin]:
         return {}
     import pyarrow as pa
 
-    snapshot = lake.feeds.snapshot()
+    files = lake.feeds.snapshot().files
+    if not files:
+        return {}
     try:
-        table = snapshot.dataset().to_table()
-    except (OSError, pa.ArrowException) as error:
-        found = unreadable(lake.feeds, snapshot.files, error)
-        if not isinstance(found, FileDamaged):
-            raise found from error
+        table = pa.concat_tables([rows_of(lake.feeds, file) for file in files])
+    except FileDamaged as error:
         raise FileDamaged(
-            f"{lake.feeds.place.uri}/{found.path} {found.what}. It only tells what each feed is of: when "
+            f"{lake.feeds.place.uri}/{error.path} {error.what}. It only tells what each feed is of: when "
             f"{lake.feeds.place.uri} is moved elsewhere, each feed writes it anew at its next start.",
-            path=found.path,
-            what=found.what,
+            path=error.path,
+            what=error.what,
         ) from error
     rows = table.sort_by("since").drop_columns(["since"])  # a time with a zone would import pandas
     return {row["feed"]: _origin(row) for row in rows.to_pylist()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from ctera_insights.errors import FileDamaged, LakeError, StoreUnreachable
+from ctera_insights.errors import FileDamaged, StoreUnreachable
 from ctera_insights.lake.borders import words
 from ctera_insights.lake.digest import checksum, named_checksum
 
@@ -92,29 +92,17 @@ def verify(table: Table, files: Sequence[DataFile]) -> None:
             ) from error
 
 
-def unreadable(table: Table, files: Sequence[DataFile], error: Exception) -> LakeError:
-    """What a failure to read some files amounts to, told by reading them once more, whole.
+def rows_of(table: Table, file: DataFile, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of one file, whose bytes are those once written, in the thread of the caller.
 
-    Args:
-        table: whose files.
-        files: those that were read.
-        error: what whoever read them raised.
-
-    Returns:
-        :class:`FileDamaged` for the first that is not what was written; otherwise what keeps the store from
-        answering, which says nothing about the files.
+    Raises:
+        FileDamaged, StoreUnreachable: as :func:`open_intact`.
     """
-    try:
-        for file in files:
-            for _ in row_groups(
-                table.place, file.path, open_intact(table.place, file.path, size_bytes=file.size_bytes)
-            ):
-                pass
-    except LakeError as found:
-        return found
-    return StoreUnreachable(
-        f"{table.place.uri} could not be read: {words(error)}. Its files are whole: try again."
-    )
+    import pyarrow as pa
+
+    parquet = open_intact(table.place, file.path, size_bytes=file.size_bytes)
+    pieces = list(row_groups(table.place, file.path, parquet, columns))
+    return pa.concat_tables(pieces) if pieces else parquet.read(columns=columns)
 
 
 def holding(file: DataFile) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from ctera_insights.errors import FileDamaged, StoreDamaged
 from ctera_insights.lake.borders import bordered
-from ctera_insights.lake.intact import unreadable
+from ctera_insights.lake.intact import rows_of
 from ctera_insights.model import BASELINE, LIVE
 
 if TYPE_CHECKING:
@@ -129,30 +129,25 @@ def _from_rows(lake: Lake, feed: str, committed: int) -> Position:
 
 def _last_row(lake: Lake, feed: str) -> dict[str, Any] | None:
     """The last event of a feed. A file of several feeds may hold none of it, whatever its bounds are."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    snapshot = lake.events.snapshot()
-    columns = ["batch", "seq", "epoch", "phase", "collected_at", "cursor", "caught_up"]
+    columns = ["feed", "batch", "seq", "epoch", "phase", "collected_at", "cursor", "caught_up"]
     last: dict[str, Any] | None = None
-    mine = [file for file in snapshot.files if _covers(file.min, file.max, feed)]
+    mine = [file for file in lake.events.snapshot().files if _covers(file.min, file.max, feed)]
     for file in sorted(mine, key=_last_batch, reverse=True):
         if last is not None and _last_batch(file) < last["batch"]:
             break
         try:
-            dataset = replace(snapshot, files=[file]).dataset()
-            rows = dataset.to_table(columns, filter=pc.field("feed") == feed)
-        except (pa.ArrowException, OSError) as error:
-            found = unreadable(lake.events, [file], error)
-            if not isinstance(found, FileDamaged):
-                raise found from error
+            rows = rows_of(lake.events, file, columns)
+        except FileDamaged as error:
             raise FileDamaged(
-                f"{lake.events.place.uri}/{found.path} {found.what}. It holds the last events of {feed!r}, "
+                f"{lake.events.place.uri}/{error.path} {error.what}. It holds the last events of {feed!r}, "
                 f"which tell its cursor: `ctera-insights check --repair --data {lake.uri}` looks for older "
                 "files that hold them.",
-                path=found.path,
-                what=found.what,
+                path=error.path,
+                what=error.what,
             ) from error
+        rows = rows.filter(pc.equal(rows["feed"], feed))
         if len(rows):
             newest = rows.sort_by([("seq", "descending")]).slice(0, 1).to_pylist()[0]
             last = newest if last is None or newest["seq"] > last["seq"] else last

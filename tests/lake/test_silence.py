@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ctera_insights import Insights
 from ctera_insights.activity import check_derived, enrich_lake_plain, repair
 from ctera_insights.errors import StoreDamaged, StoreUnreachable
 from ctera_insights.lake import FeedWriter, Lake, Origin, admit, maintain
@@ -35,7 +34,6 @@ OF_FILES: dict[str, Callable[[Lake], object]] = {
     "the whole check": Lake.check,
     "the check of what is derived": check_derived,
     "merging": lambda lake: maintain(lake.events, everything=True),
-    "SQL": lambda lake: Insights(lake).sql("SELECT max(guid) FROM events").df(),
 }
 OF_LISTINGS: dict[str, Callable[[Lake], object]] = {
     "a writer that begins": begin,

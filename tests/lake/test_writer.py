@@ -14,6 +14,8 @@ from deltalake import DeltaTable
 
 from ctera_insights.errors import StoreDamaged, StoreFenced, StoreLocked, StoreUnwritable, UsageError
 from ctera_insights.lake import FeedWriter, Lake, Rejected, read_position
+from ctera_insights.lake.maintain import _merge
+from ctera_insights.lake.position import _from_rows
 from ctera_insights.model import BASELINE, LIVE
 from tests.lake.conftest import FEED, fill, page
 
@@ -262,3 +264,14 @@ def test_a_directory_may_have_any_other_name(tmp_path: Path, name: str) -> None:
     fill(lake, 2)
     assert lake.check() == []
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_last_events_of_a_feed_are_found_behind_files_of_others_around_it(lake: Lake) -> None:
+    """A merged file of the feeds a and c covers b by its bounds, and may hold none of it."""
+    fill(lake, 2, feed="b")
+    before = read_position(lake, "b")
+    for feed in ("a", "c"):
+        fill(lake, 5, feed=feed)
+    _merge(lake.events, [file for file in lake.events.snapshot().files if file.min["batch"] > 2])
+    found = _from_rows(lake, "b", before.batch)
+    assert (found.cursor, found.seq, found.batch) == (before.cursor, before.seq, before.batch)
