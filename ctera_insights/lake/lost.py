@@ -42,6 +42,11 @@ def refuse_lost_log(table: Table) -> None:
             "perhaps more). Nothing was changed. Restore the whole directory from one backup; or, to begin "
             "anew, move what is left to another place."
         )
+    if table.log_is_no_directory():
+        raise StoreDamaged(
+            f"{table.place.uri}/{LOG} is no directory: something else lies in the place of the log. Nothing "
+            "was changed. Move it elsewhere, and start again."
+        )
 
 
 def unreadable_log(table: Table, error: Exception) -> StoreDamaged:

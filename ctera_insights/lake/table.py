@@ -131,7 +131,8 @@ class Table:
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
-        self._refuse_no_directory()
+        if self.log_is_no_directory():
+            refuse_lost_log(self)
         try:
             with self._reading():
                 return DeltaTable(self.place.uri, storage_options=dict(self.place.options) or None)
@@ -143,14 +144,6 @@ class Table:
                 f"There is no store at {self.place.uri}. Run `ctera-insights collect --data …` first, "
                 "or check the path."
             ) from None
-
-    def _refuse_no_directory(self) -> None:
-        if self.log_is_no_directory():
-            refuse_lost_log(self)
-            raise StoreDamaged(
-                f"{self.place.uri}/{LOG} is no directory: something else lies in the place of the log. Move "
-                "it elsewhere, and start again."
-            )
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -176,7 +169,8 @@ class Table:
         """
         if self.exists():
             return
-        self._refuse_no_directory()
+        if self.log_is_no_directory():
+            refuse_lost_log(self)
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 

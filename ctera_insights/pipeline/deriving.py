@@ -181,7 +181,8 @@ class Deriving:
                     continue
                 self.trouble = (
                     f"Deriving activity has made no step for {silent_s / 60:.0f} min: it is a large one, or "
-                    "the disk, the object store or the Portal does not answer. Should it stay so, start again."
+                    "the disk, the object store or the Portal does not answer. Should it stay so, start "
+                    "again."
                 )
                 logger.warning("%s", self.trouble)
                 since = datetime.now(UTC) - timedelta(seconds=silent_s)
