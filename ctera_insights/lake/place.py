@@ -102,18 +102,41 @@ def place(uri: str | os.PathLike[str], options: Mapping[str, str] | None = None)
     """The place that a path or URL names.
 
     Raises:
-        UsageError: the store cannot live on a URL of this scheme or without a bucket, or in a directory so
-            named.
+        UsageError: it is no path, or a relative one where there is no working directory; the store cannot
+            live on a URL of this scheme or without a bucket, or in a directory so named.
     """
-    text = os.fspath(uri)
+    text = _text(uri)
     scheme = urlsplit(text).scheme if "://" in text else ""
     if scheme in {"", "file"}:
-        return LocalPlace(_usable(_local(text).expanduser().absolute()))
+        return LocalPlace(_usable(_whole(_local(text), text)))
     if scheme in {"s3", "s3a", "gs", "az", "abfs", "abfss", "memory"}:
         if not urlsplit(text).netloc and scheme != "memory":
             raise UsageError(f"No bucket is named in {text!r}: write it as {scheme}://bucket/folder.")
         return ObjectPlace(text.rstrip("/"), dict(options or {}))
     raise UsageError(f"A store cannot live at {text!r}: give a local directory or an s3:// URL.")
+
+
+def _text(uri: object) -> str:
+    text = os.fsdecode(uri) if isinstance(uri, (str, bytes, os.PathLike)) else ""
+    if not text.strip() or "\0" in text:
+        raise UsageError(f"{uri!r} cannot be the place of a store: give a directory, or s3://bucket/prefix.")
+    return text
+
+
+def _whole(path: Path, text: str) -> Path:
+    """The path from the root on."""
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise UsageError(
+            f"{text!r} begins with the home directory of a user whom this system does not know. Write the "
+            "whole path; ./~name is a directory of that name here."
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"{text!r} is relative to the working directory, which cannot be had: {error.strerror}. Write "
+            "the whole path, or change to a directory that exists."
+        ) from None
 
 
 def _usable(path: Path) -> Path:
