@@ -14,6 +14,7 @@ from yarl import URL
 from ctera_insights.errors import UsageError, WebhookFailed
 from ctera_insights.insights.payload import payload
 from ctera_insights.plain import run
+from ctera_insights.portal.address import resolvable
 from ctera_insights.portal.proxy import environment_proxy
 
 if TYPE_CHECKING:
@@ -72,11 +73,11 @@ async def post(
 
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
+        usable = parts.scheme in {"http", "https"} and parts.port != 0 and resolvable(URL(url))
+    except (ValueError, TypeError, AttributeError):
         usable = False
-    if not usable:
-        raise UsageError("A webhook is an http or https URL")
+    if not usable:  # the text is not repeated: it may hold a token
+        raise UsageError("A webhook is an http or https URL with a host that can be looked up")
     if alerts.quiet:
         return 0
     body = await asyncio.to_thread(payload, alerts)
@@ -134,10 +135,10 @@ async def _once(url: str, body: bytes, headers: dict[str, str], timeout_s: float
             retry_after = response.headers.get("Retry-After", "")
     except TimeoutError:
         raise _NotNow(f"no answer in {timeout_s:g} s") from None
-    except aiohttp.ClientError as error:
+    except (aiohttp.ClientError, OSError, UnicodeError) as error:
         raise _NotNow(type(error).__name__) from None
     if status in _PASSING:
-        asked = float(retry_after) if retry_after.isdigit() else None
+        asked = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
         raise _NotNow(f"HTTP {status}", asked)
     if not 200 <= status < 300:
         raise WebhookFailed(f"{host} refused the alerts with HTTP {status}")

@@ -56,6 +56,18 @@ def _parse(text: str, scheme: str) -> URL:
         host, port = url.host, url.explicit_port
     except ValueError as error:
         raise UsageError(f"{authority!r} is not the address of a host: {error}.") from None
-    if not host or port == 0 or any(character.isspace() for character in authority):
+    if not host or port == 0 or any(character.isspace() for character in authority) or not resolvable(url):
         raise UsageError(f"{authority!r} is not the address of a host.")
     return url.origin()
+
+
+def resolvable(url: URL) -> bool:
+    """Whether the name of a URL's host can be looked up: resolvers refuse empty and overlong labels.
+
+    >>> resolvable(URL("http://portal.example.com.")), resolvable(URL("http://portal..example.com"))
+    (True, False)
+    """
+    try:
+        return bool((url.raw_host or "").encode("idna"))
+    except UnicodeError:
+        return False

@@ -27,7 +27,7 @@ _FAILURES: Final[tuple[tuple[type[Exception], type[PortalError], str], ...]] = (
     (aiohttp.ConnectionTimeoutError, PortalTimeout, "No connection for {what} in time."),
     (TimeoutError, PortalTimeout, "No answer to {what} in time."),
     (aiohttp.ClientProxyConnectionError, PortalUnreachable, "The proxy to {base} does not answer: {reason}."),
-    (aiohttp.ClientConnectorDNSError, PortalUnreachable, "{base.host!r} has no address: {reason}."),
+    (aiohttp.ClientConnectorDNSError, PortalUnreachable, "{host!r} has no address: {reason}."),
     (aiohttp.ClientPayloadError, PortalUnreachable, "The answer to {what} was cut off."),
     (aiohttp.ServerDisconnectedError, PortalUnreachable, "The Portal hung up without an answer to {what}."),
     (
@@ -64,7 +64,8 @@ def failure(error: Exception, what: str, base: URL, *, spoke_tls: bool) -> Porta
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return refused_by_proxy(error.status, error.message, base)
     kind, text = next((kind, text) for fits, kind, text in _FAILURES if isinstance(error, fits))
-    return kind(text.format(what=what, base=base, reason=_reason(error)))
+    host = getattr(error, "host", base.host)  # the proxy's, where that has no address
+    return kind(text.format(what=what, base=base, host=host, reason=_reason(error)))
 
 
 def refused_by_proxy(status: int, words: str, base: URL) -> PortalError:

@@ -11,6 +11,7 @@ from urllib.request import getproxies, getproxies_environment, proxy_bypass
 from yarl import URL
 
 from ctera_insights.errors import UsageError
+from ctera_insights.portal.address import resolvable
 from ctera_insights.settings import Secret
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def _usable(proxy: str, variable: str) -> str:
             trouble = f"proxies of the kind {url.scheme!r} are not supported, only http and https"
         elif not url.host or not url.port or any(character.isspace() for character in text):
             trouble = "it names no host, or no port"
+        elif not resolvable(url):
+            trouble = "its host is no name that can be looked up"
         elif url.raw_path not in ("", "/") or url.raw_query_string or url.raw_fragment:
             trouble = "something follows the port, or user and password hold a character that must be encoded"
     except ValueError:

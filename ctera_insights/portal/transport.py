@@ -176,7 +176,7 @@ class Transport:
         what = f"{request.method} {self.base}{request.path}"
         try:
             answer = await self._send(self._http, request, cookies, what)
-        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:  # of a name that cannot be looked up
             failed: InsightsError = failure(error, what, self.base, spoke_tls=self._spoke_tls)
         except InsightsError as error:
             failed = error.with_traceback(None)

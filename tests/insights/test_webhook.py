@@ -171,3 +171,29 @@ async def test_the_proxy_of_the_environment_is_used(receiver: Any, monkeypatch: 
 async def test_addresses_that_are_none_are_refused(url: str):
     with pytest.raises(UsageError):
         await post(url, ALERTS)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        None,
+        5,
+        "",
+        "hooks.example.com",
+        "ftp://h/x",
+        "http://",
+        "http://hooks..example/T0KEN",
+        "http://.x/T0KEN",
+    ],
+)
+async def test_what_is_no_webhook_is_refused_without_being_repeated(url: Any) -> None:
+    with pytest.raises(UsageError, match="A webhook is") as caught:
+        await post(url, ALERTS)
+    assert "T0KEN" not in str(caught.value)
+
+
+async def test_a_strange_retry_after_is_no_number(receiver) -> None:
+    """Python takes a superscript for a digit, and then for no number."""
+    url, answers, _ = receiver
+    answers[:] = [web.Response(status=503, headers={"Retry-After": "²"})]
+    assert await post(url, ALERTS, first_wait_s=0.01) == 204

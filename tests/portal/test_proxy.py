@@ -66,6 +66,8 @@ UNUSABLE = [
     "socks5://user:ssW0rd@proxy.example:1080",
     "http://[ssW0rd",
     "ssW0rd://x:1",
+    "http://user:ssW0rd@proxy..example:3128",
+    f"http://user:ssW0rd@{'a' * 64}.example:3128",
 ]
 
 
