@@ -73,6 +73,8 @@ def discard_output() -> None:
 def _nothing(number: int) -> TextIO:
     """The null device at a standard descriptor, so that no file opened later takes its place."""
     stream = open(os.devnull, "r" if number == 0 else "w", encoding="utf-8")  # noqa: PTH123, SIM115  (as Python's own)
+    with contextlib.suppress(OSError):
+        os.set_inheritable(stream.fileno(), True)  # a kernel that we start needs it as well
     if stream.fileno() > 2:
         with contextlib.suppress(OSError):
             os.dup2(stream.fileno(), number)

@@ -98,6 +98,16 @@ def test_streams_that_were_closed_are_no_matter(closed: str, data: Path) -> None
     assert raw("check", "--data", data).returncode == 0
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_report_needs_no_streams(closed: str, data: Path, tmp_path: Path) -> None:
+    """The kernel that makes it inherits ours."""
+    to = tmp_path / "report.html"
+    line = f"{sys.executable} -m ctera_insights report --data {data} --to {to} {closed}"
+    done = subprocess.run(line, shell=True, env=environment(), capture_output=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert to.stat().st_size > 10_000
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("form", ["table", "csv", "json", "arrow"])
 def test_a_full_disk_is_told(form: str, data: Path) -> None:
