@@ -5,6 +5,9 @@ DuckDB                Arrow, Parquet         pandas                    JSON, CSV
 ====================  =====================  ========================  ===================================
 integers              as they are            Int64 and its kin where   numbers; in Excel a text beyond
                                              any is null, else int64   15 digits
+UHUGEINT, BIGNUM,     text, every digit      text                      text
+BIT, TIME WITH ZONE,
+VARIANT, UNION
 sums (HUGEINT)        int64 when all fit,    int64, Int64; float64     numbers, every digit
                       else decimal128        where one does not fit
 DECIMAL with scale    decimal128             float64                   numbers
@@ -16,7 +19,8 @@ beyond a target's     as they are            ISO 8601 as text (dates)  ISO 8601 
 years
 NaN, Infinity         as they are            as they are               null; in CSV and Excel empty
 BLOB                  binary                 bytes                     its text, or hexadecimal
-lists, structs, maps  as they are            lists, dicts              arrays, objects; in a cell JSON text
+lists, structs, maps  as they are            lists, dicts              arrays, objects; in a cell JSON text,
+                                                                       in Excel a line an item if it can
 ====================  =====================  ========================  ===================================
 """
 
@@ -31,13 +35,58 @@ from ctera_insights.text import visible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import duckdb
     import pandas as pd
     import pyarrow as pa
 
+_WITHOUT_ARROW: Final = frozenset(
+    {"uhugeint", "bignum", "varint", "bit", "time with time zone", "variant", "union"}
+)
+_NESTED: Final = frozenset({"list", "array", "struct", "map"})
 _FOREVER: Final = {2**63 - 1: "infinity", -(2**63 - 1): "-infinity"}
 _YEARS_S: Final = (-62_135_596_800, 253_402_300_800)
 """Seconds since 1970 of the beginning of the year 1 and the end of the year 9999."""
 _FIT: Final = 2**63
+
+
+def told_as_text(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The same rows, with what Arrow has no type for as DuckDB writes it.
+
+    Arrow would get the wrong number (of UHUGEINT), a time without its zone, or DuckDB's own bytes.
+    """
+    kinds = [_in_arrow(kind) for kind in relation.types]
+    if not any(kinds):
+        return relation
+    names = [name.replace('"', '""') for name in numbered(relation.columns)]
+    columns = (
+        f'CAST("{name}" AS {kind}) AS "{name}"' if kind else f'"{name}"'
+        for name, kind in zip(names, kinds, strict=True)
+    )
+    given = ", ".join(f'"{name}"' for name in names)
+    told = relation.query("_told", f"SELECT {', '.join(columns)} FROM _told AS _told({given})")  # noqa: S608
+    assert told is not None  # a SELECT has rows
+    return told
+
+
+def _in_arrow(kind: duckdb.sqltypes.DuckDBPyType) -> str:
+    """The type to cast to before Arrow; empty where nothing is to be cast."""
+    if kind.id in _WITHOUT_ARROW:
+        return "VARCHAR"
+    if kind.id not in _NESTED:
+        return ""
+    parts = [(name, part) for name, part in kind.children if not isinstance(part, (int, list))]
+    cast = [_in_arrow(part) for _, part in parts]
+    if not any(cast):
+        return ""
+    kinds = [to or str(part) for to, (_, part) in zip(cast, parts, strict=True)]
+    if kind.id == "map":
+        return f"MAP({', '.join(kinds)})"
+    if kind.id == "struct":
+        fields = (
+            '"{}" {}'.format(name.replace('"', '""'), to) for (name, _), to in zip(parts, kinds, strict=True)
+        )
+        return f"STRUCT({', '.join(fields)})"
+    return f"{kinds[0]}[]"
 
 
 def settled(table: pa.Table) -> pa.Table:
@@ -94,9 +143,12 @@ def _series(column: pa.ChunkedArray) -> pd.Series[Any]:
 
     kind = column.type
     if pa.types.is_decimal(kind):
-        column = column.cast(pa.float64(), safe=False)
+        numbers = [None if value is None else float(value) for value in column.to_pylist()]
+        column = pa.chunked_array([pa.array(numbers, pa.float64())])  # Arrow's own cast loses signs
     elif "decimal" in str(kind):  # a sum within a list or a struct
         return pd.Series(plain_values(column), dtype=object)
+    elif pa.types.is_nested(kind):
+        return pd.Series(_python_values(column), dtype=object)
     elif column.null_count and (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
         nullable = pd.BooleanDtype() if pa.types.is_boolean(kind) else _nullable_integers()[str(kind)]
         series: pd.Series[Any] = column.to_pandas(types_mapper=lambda _: nullable)
@@ -106,6 +158,14 @@ def _series(column: pa.ChunkedArray) -> pd.Series[Any]:
     except (pa.ArrowException, ValueError, OverflowError):  # beyond what Python or pandas has a type for
         series = pd.Series(plain_values(column), dtype=object)
     return series
+
+
+def _python_values(column: pa.ChunkedArray) -> list[Any]:
+    """Lists and dicts; numpy's arrays have floats where an integer is missing."""
+    try:
+        return list(column.to_pylist(maps_as_pydicts="lossy"))
+    except (ValueError, OverflowError, TypeError):  # a time that Python has no type for, a key that is a list
+        return plain_values(column)
 
 
 def _nullable_integers() -> dict[str, Any]:
@@ -187,6 +247,33 @@ def _text(value: Any) -> str:
     return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
 
 
+def portable(table: pa.Table) -> pa.Table:
+    """The same rows for Parquet and polars: each name once, and intervals, which neither knows, as text."""
+    import pyarrow as pa
+
+    for position, field in enumerate(table.schema):
+        if pa.types.is_interval(field.type):
+            texts = pa.chunked_array([pa.array(plain_values(table.column(position)), pa.string())])
+            table = table.set_column(position, field.with_type(pa.string()), texts)
+    return table.rename_columns(numbered(table.column_names))
+
+
+def _clock(column: pa.Array) -> list[Any]:
+    """Times of day, up to 24:00:00, which Python has no time for."""
+    import pyarrow as pa
+
+    digits = {"s": 0, "ms": 3, "us": 6, "ns": 9}[column.type.unit]
+    found: list[Any] = []
+    for ticks in column.cast(pa.int32() if column.type.bit_width == 32 else pa.int64()).to_pylist():
+        if ticks is None:
+            found.append(None)
+            continue
+        seconds, rest = divmod(ticks, 10**digits)
+        fraction = f".{rest:0{digits}}" if rest else ""
+        found.append(f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{fraction}")
+    return found
+
+
 def _days(column: pa.Array) -> list[Any]:
     import numpy as np
     import pyarrow as pa
@@ -217,6 +304,7 @@ _PLAIN: Final[dict[tuple[str, ...], Callable[[Any], list[Any]]]] = {
     ("string", "large_string", "integer", "boolean", "null"): _as_they_are,
     ("timestamp",): _moments,
     ("date",): _days,
+    ("time",): _clock,
     ("decimal",): _numbers,
     ("floating",): _finite,
     ("dictionary",): _decoded,
@@ -233,8 +321,11 @@ def _short(text: str) -> str:
 
 
 def _expanded(text: str) -> str:
-    """A year of more than four digits has a sign in ISO 8601."""
-    return text if text[0] == "-" or text.index("-") == 4 else f"+{text}"
+    """A year of more than four digits, or before the year 0, has a sign in ISO 8601; it has four at least."""
+    if text[0] == "-":
+        year, dash, rest = text[1:].partition("-")
+        return f"-{year.rjust(4, '0')}{dash}{rest}"
+    return text if text.index("-") == 4 else f"+{text}"
 
 
 def shown(made: pd.DataFrame) -> pd.DataFrame:
@@ -291,13 +382,13 @@ def json_rows(batch: pa.RecordBatch | pa.Table, *, ascii_only: bool = False) -> 
 def numbered(names: list[str]) -> list[str]:
     """Names that stand once each.
 
-    >>> numbered(["a", "b", "a"])
-    ['a', 'b', 'a_1']
+    >>> numbered(["a", "b", "a"]), numbered(["a", "a", "a_1"])
+    (['a', 'b', 'a_1'], ['a', 'a_2', 'a_1'])
     """
     taken: dict[str, None] = {}
     for name in names:
         unique, number = name, 0
-        while unique in taken:
+        while unique in taken or (number and unique in names):  # whose name it is, keeps it
             number += 1
             unique = f"{name}_{number}"
         taken[unique] = None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from ctera_insights.errors import UsageError
-from ctera_insights.insights.conversion import flat_values, json_rows, numbered, plain_values, settled
+from ctera_insights.insights.conversion import flat_values, json_rows, plain_values, portable, settled
 from ctera_insights.output import output, writable
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def write(
         if chosen == "parquet":
             import pyarrow.parquet as pq
 
-            pq.write_table(table.rename_columns(numbered(table.column_names)), staged, compression="zstd")
+            pq.write_table(portable(table), staged, compression="zstd")
         elif chosen == "xlsx":
             _write_excel(table, staged)
         else:
@@ -214,12 +214,18 @@ def _write_excel(table: pa.Table, path: Path) -> None:
 def _excel_values(column: pa.Array) -> list[Any]:
     import pyarrow as pa
 
-    if pa.types.is_list(column.type):
-        return [None if v is None else "\n".join(map(str, v)) for v in plain_values(column)]
     values = flat_values(column)
+    if pa.types.is_list(column.type) and not pa.types.is_nested(column.type.value_type):
+        return [_lines(items) or text for items, text in zip(plain_values(column), values, strict=True)]
     if not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
         return values
     return [None if value is None else _excel_time(value) for value in values]
+
+
+def _lines(items: list[Any] | None) -> str | None:
+    """A list as one line an item, where that says it all."""
+    texts = None if items is None or None in items else [str(item) for item in items]
+    return "\n".join(texts) if texts and all(text and "\n" not in text for text in texts) else None
 
 
 def _excel_time(text: str) -> datetime | str:

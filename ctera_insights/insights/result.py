@@ -78,6 +78,11 @@ class Result:
     def _query(self) -> duckdb.DuckDBPyRelation:
         return self._connection.sql(self.sql, params=self.parameters or None)
 
+    def _for_arrow(self) -> duckdb.DuckDBPyRelation:
+        from ctera_insights.insights.conversion import told_as_text
+
+        return told_as_text(self._query())
+
     def arrow(self) -> pa.Table:
         """The rows as an Arrow table; sums are int64 where all of them fit.
 
@@ -88,7 +93,7 @@ class Result:
         from ctera_insights.insights.conversion import settled
 
         with self._reading():
-            table = settled(self._query().to_arrow_table())
+            table = settled(self._for_arrow().to_arrow_table())
         return self._finish(table) if self._finish else table
 
     def stream(self) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -104,7 +109,7 @@ class Result:
             table = self.arrow()
             return table.schema, iter(table.to_batches())
         with self._reading():
-            reader = self._query().to_arrow_reader()
+            reader = self._for_arrow().to_arrow_reader()
         return reader.schema, self._batches(reader)
 
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
@@ -169,7 +174,9 @@ class Result:
             import polars as pl
         except ImportError:
             raise UsageError("polars needs the extra: pip install 'ctera-insights[polars]'") from None
-        frame = pl.from_arrow(self.arrow())
+        from ctera_insights.insights.conversion import portable
+
+        frame = pl.from_arrow(portable(self.arrow()))
         assert isinstance(frame, pl.DataFrame)
         return frame
 
@@ -244,7 +251,7 @@ class Result:
             table = self.arrow().slice(0, SHOWN_ROWS + 1)
         else:
             with self._reading():
-                table = self._query().limit(SHOWN_ROWS + 1).to_arrow_table()
+                table = self._for_arrow().limit(SHOWN_ROWS + 1).to_arrow_table()
         return shown(frame(table.slice(0, SHOWN_ROWS))), table.num_rows > SHOWN_ROWS
 
     def _heading(self) -> str:

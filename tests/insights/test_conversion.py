@@ -160,8 +160,13 @@ def test_every_type_goes_to_every_format(odd: Insights, tmp_path: Path, expressi
     assert result.box()
     for row in json.loads(result.to_json(tmp_path / "x.json").read_text()):
         assert "x" in row
-    for write, name in ((result.to_csv, "x.csv"), (result.to_excel, "x.xlsx")):
+    for write, name in (
+        (result.to_csv, "x.csv"),
+        (result.to_excel, "x.xlsx"),
+        (result.to_parquet, "x.parquet"),
+    ):
         assert write(tmp_path / name).stat().st_size > 0
+    assert result.pl().height == 2
 
 
 @settings(max_examples=60, deadline=None)
@@ -188,3 +193,71 @@ def test_a_name_may_stand_twice(odd: Insights) -> None:
     result = odd.sql("SELECT 1 AS a, 2 AS a")
     assert result.df().iloc[0].tolist() == [1, 2]
     assert [json.loads(row) for row in json_rows(settled(result.arrow()))] == [{"a": 1, "a_1": 2}]
+
+
+WITHOUT_ARROW = {
+    "340282366920938463463374607431768211455::UHUGEINT": "340282366920938463463374607431768211455",
+    f"{10**49 + 1}::BIGNUM": f"{10**49 + 1}",
+    "'00101'::BIT": "00101",
+    "TIMETZ '10:00:00+02'": "10:00:00+02",
+    "1::VARIANT": "1",
+    "union_value(k := 2)": "2",
+}
+
+
+@pytest.mark.parametrize("expression", WITHOUT_ARROW)
+@pytest.mark.parametrize(
+    "form", ["{}", "[{}]", "[[{}], NULL]", "{{'a \" b': {}}}", "map {{'k': {}}}", "[{{'a': {}}}]"]
+)
+def test_what_arrow_has_no_type_for_is_told_as_duckdb_writes_it(
+    odd: Insights, tmp_path: Path, expression: str, form: str
+) -> None:
+    """Not as -1, not as 10 o'clock somewhere, not as bytes; alone and within lists, structs and maps."""
+    try:
+        odd.connection.execute(f"SELECT {expression}").fetchall()
+    except duckdb.Error:
+        if duckdb.__version__ >= "1.5":
+            raise
+        pytest.skip("an older DuckDB does not know the type")
+    result = odd.sql(f"SELECT {form.format(expression)} AS x, 7 AS y")
+    plain = json.loads(result.to_json(tmp_path / "x.json").read_text())[0]
+    assert plain["y"] == 7
+    assert json.dumps(WITHOUT_ARROW[expression]) in json.dumps(plain["x"])
+    assert WITHOUT_ARROW[expression] in str(result.df()["x"][0])
+    assert WITHOUT_ARROW[expression] in result.to_csv(tmp_path / "x.csv").read_text()
+    assert len(list(result.stream()[1])) == 1
+
+
+def test_integers_within_lists_stay_exact_beside_a_null(odd: Insights, tmp_path: Path) -> None:
+    """numpy would make floats of them: other ids."""
+    result = odd.sql(f"SELECT list(id ORDER BY n) AS ids, [{{'id': max(id)}}, NULL] AS s FROM ({ODD})")
+    ids, nested = result.df().iloc[0].tolist()
+    assert ids == [2**53 + 1, None, 2**53 + 3]
+    assert nested == [{"id": 2**53 + 3}, None]
+    sheet = openpyxl.load_workbook(result.to_excel(tmp_path / "x.xlsx")).active
+    assert [json.loads(cell.value) for cell in sheet[2]] == [ids, nested]
+
+
+def test_a_sum_below_the_integers_keeps_its_sign(odd: Insights) -> None:
+    assert odd.sql("SELECT (-170141183460469231731687303715884105728)::HUGEINT AS x").df()["x"][0] == -(
+        2.0**127
+    )
+
+
+def test_a_time_of_day_may_be_the_end_of_it(odd: Insights, tmp_path: Path) -> None:
+    result = odd.sql("SELECT TIME '24:00:00' AS x UNION ALL SELECT TIME '01:02:03.5'")
+    assert sorted(row["x"] for row in json.loads(result.to_json(tmp_path / "x.json").read_text())) == [
+        "01:02:03.500000",
+        "24:00:00",
+    ]
+
+
+def test_a_year_before_the_first_has_four_digits_and_a_sign(odd: Insights, tmp_path: Path) -> None:
+    result = odd.sql("SELECT DATE '0044-03-15 (BC)' AS x")
+    assert json.loads(result.to_json(tmp_path / "x.json").read_text()) == [{"x": "-0043-03-15"}]
+
+
+def test_a_column_keeps_its_name_where_another_must_get_one(odd: Insights) -> None:
+    result = odd.sql("SELECT 1 AS a, 2 AS a, 3 AS a_1")
+    assert [json.loads(row) for row in json_rows(settled(result.arrow()))] == [{"a": 1, "a_2": 2, "a_1": 3}]
+    assert result.pl().columns == ["a", "a_2", "a_1"]
