@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from ctera_insights.errors import UsageError
@@ -28,6 +29,8 @@ OPERATIONS: Final = (
     "unchanged",
 )
 _AGO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(m|min|h|d|w)")
+_NOT_EVERYWHERE: Final = re.compile(r"(localtime|Factory|posixrules)$|(posix|right)/")
+"""Files beside the zones that DuckDB does not know, or that mean something else on each machine."""
 _LONGEST_IN_WORDS: Final = 80
 _AGO_UNITS: Final = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -155,6 +158,7 @@ def moment(when: When | None, tz: str = "UTC") -> datetime | None:
     if when is None:
         return None
     given = when
+    when = _time_of(when)
     try:
         if isinstance(when, timedelta):
             return datetime.now(UTC) - when
@@ -181,6 +185,21 @@ def moment(when: When | None, tz: str = "UTC") -> datetime | None:
         raise UsageError(f"{shown(str(given))} lies outside the years 1 to 9999") from None
 
 
+def _time_of(given: Any) -> str | date | timedelta:
+    """What was given, if it can be a time at all."""
+    when = given
+    if type_(given).__module__ == "numpy" and hasattr(given, "astype"):
+        with suppress(TypeError, ValueError, OverflowError):
+            when = given.astype(f"{given.dtype.name.partition('[')[0]}[us]").item()
+    # NaT, a time that is none, passes for a datetime.
+    if not isinstance(when, (str, date, timedelta)) or when != when:  # noqa: PLR0124
+        raise UsageError(
+            f"{type_(given).__name__} {shown(str(given))} is no time: give a text such as 2026-03-01 or 7d, "
+            "a date, a datetime or a timedelta"
+        )
+    return when
+
+
 def is_age(when: object) -> bool:
     """Whether a moment is given as how long ago it was: ``"36h"``, a timedelta.
 
@@ -199,8 +218,10 @@ def zone(tz: str) -> ZoneInfo:
     Raises:
         UsageError: there is no such zone.
     """
+    if not isinstance(tz, str):
+        raise UsageError(f"A time zone is given by its name, such as Europe/Berlin, not as {tz!r}")
     try:
-        return ZoneInfo(tz)
+        return ZoneInfo("" if _NOT_EVERYWHERE.match(tz) else tz)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         close = closest(tz, available_timezones())
         write = f"did you mean {' or '.join(close)}?" if close else "write one such as UTC or Europe/Berlin"
@@ -211,6 +232,8 @@ def _texts(name: str, given: str | Iterable[str] | None) -> tuple[str, ...]:
     if given is None:
         return ()
     values = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    if not values:
+        raise UsageError(f"{name} is an empty list, which nothing would pass; leave {name} out to see all")
     for value in values:
         if not isinstance(value, str):
             raise UsageError(f"{name} takes text or a list of texts, not {type_(value).__name__}: {value!r}")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from ctera_insights.errors import UsageError
 from ctera_insights.insights.analysis import analysis, with_scopes
 from ctera_insights.insights.filters import FilterArgs, Filters, When, describe, zone
 from ctera_insights.insights.known import KnownNames, check_names
-from ctera_insights.insights.parameters import completed
+from ctera_insights.insights.parameters import completed, plain
 from ctera_insights.insights.permissions import explained
 from ctera_insights.insights.questions import Questions
 from ctera_insights.insights.result import Result
 from ctera_insights.insights.statement import inlined, one_query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
     from types import TracebackType
@@ -150,7 +152,7 @@ class Insights(Questions):
             ... # doctest: +SKIP
         """
         asked = one_query(query)
-        given = dict(parameters or {})
+        given = _named(parameters)
         chosen = self.filters(**filters)
         if missing := sorted(asked.parameters - given.keys()):
             raise UsageError(f"The query has no value for {', '.join('$' + name for name in missing)}")
@@ -208,7 +210,7 @@ class Insights(Questions):
             UsageError: there is no such analysis, parameter or filter, or a value is wrong.
         """
         asked = analysis(name)
-        given = dict(parameters or {})
+        given = _named(parameters)
         check_names(f"parameter of {name}", given, asked.parameters)
         check_names(
             f"filter or parameter of {name}", filters, [*FilterArgs.__annotations__, *asked.parameters]
@@ -270,3 +272,9 @@ class Insights(Questions):
         from ctera_insights.lake.borders import reading
 
         return reading(self._name, self.lake)
+
+
+def _named(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not isinstance(parameters, (Mapping, NoneType)):
+        raise UsageError(f"Parameters are given by name, such as {{'limit': 5}}, not as {parameters!r}")
+    return {str(name): plain(value) for name, value in (parameters or {}).items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from ctera_insights.errors import QueryFailed, UsageError
 from ctera_insights.insights.analysis import markers, with_scopes
@@ -51,7 +52,7 @@ def completed(
         UsageError: a value cannot be.
     """
     values: dict[str, Any] = {**_defaults(asked.name)} | {
-        name: value for name, value in given.items() if value is not None
+        name: plain(value) for name, value in given.items() if value is not None
     }
     for name, least in _LEAST.items():
         if name in asked.parameters:
@@ -72,12 +73,23 @@ def _defaults(name: str) -> Mapping[str, Any]:
 
 def _check_number(name: str, value: object, least: int) -> None:
     whole = name in {"limit", "level", "min_bytes"}
-    kinds = int if whole else (int, float)
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= _MOST_INTEGER:
+    if not is_number(value, whole=whole) or not least <= value <= _MOST_INTEGER:
         what = "a whole number" if whole else "a number"
         raise UsageError(f"{name} is {what} from {least} on, not {shown(str(value))}")
+
+
+def plain(value: Any) -> Any:
+    """A number, text or time of numpy as Python's own, which DuckDB binds; anything else as it is."""
+    of_numpy = type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
+    return value.item() if of_numpy else value
+
+
+def is_number(value: object, *, whole: bool = False) -> TypeGuard[float]:
+    """Whether a value is a number, of Python or numpy; ``True`` is none."""
+    value = plain(value)  # a length of time passes for an integer of numpy
+    return isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
 
 
 def _zone(insights: Insights, values: dict[str, Any], _: Filters) -> dict[str, Any]:
@@ -148,7 +160,7 @@ def _width(insights: Insights, every: str | None, filters: Filters) -> tuple[str
     if every is not None:
         try:
             seconds = int(
-                _value(insights, "SELECT datepart('epoch', CAST($every AS INTERVAL))", {"every": every})
+                _value(insights, "SELECT datepart('epoch', CAST($every AS INTERVAL))", {"every": every}) or 0
             )
         except QueryFailed:
             seconds = 0

@@ -57,8 +57,7 @@ def one_query(sql: str) -> Statement:
     """
     import duckdb
 
-    if not sql.isascii() and (half := re.search("[\ud800-\udfff]", sql)):
-        raise UsageError(f"The query holds half a character, {half[0]}; write the whole one.")
+    _check_text(sql)
     with duckdb.connect() as parser:
         try:
             found = parser.extract_statements(sql)
@@ -84,6 +83,13 @@ def one_query(sql: str) -> Statement:
     if any(name.isdigit() for name in names):
         raise UsageError("A parameter has a name here: write $name, not ? or $1.")
     return Statement(bare, names, kind == "MULTI")
+
+
+def _check_text(sql: object) -> None:
+    if not isinstance(sql, str):
+        raise UsageError(f"A query is a text, not {type(sql).__name__}.")
+    if not sql.isascii() and (half := re.search("[\ud800-\udfff]", sql)):
+        raise UsageError(f"The query holds half a character, {half[0]}; write the whole one.")
 
 
 def with_tables(sql: str, scopes: Iterable[str]) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctera_insights.errors import QueryFailed, UsageError
+from ctera_insights.errors import InsightsError, QueryFailed, UsageError
 from ctera_insights.insights import Filters, Insights, analyses
-from ctera_insights.insights.filters import moment
+from ctera_insights.insights.filters import FilterArgs, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +112,79 @@ def test_times_are_read_in_the_zone_that_was_asked_for():
 def test_what_cannot_be_meant_is_refused_with_a_hint(filters: dict[str, Any]):
     with pytest.raises(UsageError):
         Filters.of(**filters)
+
+
+ANY_VALUE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    TEXT,
+    st.binary(),
+    st.lists(st.integers(), max_size=2),
+    st.dates(),
+    st.datetimes(),
+    st.timedeltas(),
+    st.sampled_from(
+        [
+            UTC,
+            ZoneInfo("Asia/Tokyo"),
+            object(),
+            pd.NaT,
+            pd.NA,
+            pd.Timedelta(days=1),
+            np.int64(3),
+            np.float64("nan"),
+            np.datetime64("NaT"),
+            np.datetime64("2026-03-01"),
+            np.timedelta64(3, "D"),
+            np.array([1, 2]),
+            ("x",),
+            {"a": 1},
+        ]
+    ),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ANY_VALUE)
+def test_a_value_of_any_type_is_taken_or_refused_and_nothing_else(insights: Insights, value: Any):
+    """Whatever a notebook or papermill hands over: an answer, or an error of ours that says what to write."""
+    asks = [
+        *(lambda name=name: insights.filters(**{name: value}) for name in FilterArgs.__annotations__),
+        lambda: insights.activity_over_time(tz=value, every=value, by=value),
+        lambda: insights.hot_folders(level=value, limit=value),
+        lambda: insights.temperature(hot_days=value, as_of=value),
+        lambda: insights.path_history(value),
+        lambda: insights.sql("SELECT 1", value),
+        lambda: insights.sql("SELECT $x", {"x": value}),
+        lambda: insights.sql(value),
+        lambda: insights.ask("hot_files", value),
+        lambda: Insights(insights.connection, tz=value),
+    ]
+    if not (isinstance(value, (int, float)) and 0 < value <= 8):  # the rules would run
+        asks.append(lambda: insights.alerts(sensitivity=value))
+    for ask in asks:
+        with suppress(InsightsError):
+            ask()
+
+
+def test_numbers_and_times_of_numpy_are_as_good_as_pythons(insights: Insights):
+    assert len(insights.hot_files(limit=np.int64(2)).df()) == 2
+    assert moment(np.datetime64("2026-03-01T08:00")) == datetime(2026, 3, 1, 8, tzinfo=UTC)
+    assert insights.sql("SELECT $n AS n", {"n": np.int64(2**53 + 1)}).fetchall() == [(2**53 + 1,)]
+
+
+@pytest.mark.parametrize("name", ["cloud_folder", "path", "type", "extension", "op"])
+def test_an_empty_list_is_not_taken_for_no_filter(insights: Insights, name: str):
+    with pytest.raises(UsageError, match=f"{name} is an empty list"):
+        insights.operations(**{name: []})
+
+
+@pytest.mark.parametrize("tz", ["localtime", "Factory", "posixrules", "right/UTC", UTC, ZoneInfo("UTC"), 2])
+def test_a_zone_is_a_name_that_means_the_same_everywhere(insights: Insights, tz: Any):
+    with pytest.raises(UsageError, match="time zone"):
+        insights.heatmap(tz=tz)
 
 
 def test_wrong_parameters_are_refused(insights: Insights):

@@ -11,6 +11,7 @@ from ctera_insights.insights.detections.incidents import fired, merged
 from ctera_insights.insights.detections.openings import openings_or_failure, unreadable
 from ctera_insights.insights.detections.rules import RULES
 from ctera_insights.insights.filters import FilterArgs, When, describe, is_age, moment, words_of
+from ctera_insights.insights.parameters import is_number
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,7 +50,7 @@ def detect(
         UsageError: the sensitivity or a filter is out of range.
         InsightsError: no rule could run.
     """
-    if not 0 < sensitivity <= MOST_SENSITIVE:
+    if not is_number(sensitivity) or not 0 < sensitivity <= MOST_SENSITIVE:
         raise UsageError(f"A sensitivity lies above 0 and is at most {MOST_SENSITIVE:g}, not {sensitivity!r}")
     if is_age(filters.get("since")):
         if collected_since is not None:
