@@ -234,7 +234,7 @@ class Collector:
                 more = page.has_more
                 try:
                     key, moved = None if page.empty else page.key, page.cursor != cursor
-                    pause_s = standstill.look(key, more=more, moved=moved)
+                    pause_s = standstill.look(key, more=more, moved=moved, objects=page.body)
                 except FeedStuck:
                     await asyncio.to_thread(self._note_standstill, standstill, delivered)
                     raise

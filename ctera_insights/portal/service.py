@@ -156,8 +156,13 @@ class Service:
                 )
             more = page.has_more and (bool(page) or page.cursor != cursor)
             # A Portal that announces changes and lists none, or the same, must not be asked in a tight loop.
-            pause_s = standstill.look(_key(page), more=page.has_more, moved=page.cursor != cursor)
-            if standstill.suspicious:
+            pause_s = standstill.look(
+                _key(page),
+                more=page.has_more,
+                moved=page.cursor != cursor,
+                objects=[entry.guid.encode("utf-8", "surrogatepass") for entry in page.entries if entry.guid],
+            )
+            if standstill.words:
                 logger.warning("%s The next request waits %.0f s.", standstill.words, pause_s)
             cursor = page.cursor
             yield page

@@ -12,9 +12,10 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from ctera_insights.errors import FeedStuck
+from ctera_insights.portal.circling import Circling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 TOLERATED: Final = 3
 """Pages in a row that were served before, and still pass without a pause."""
@@ -56,6 +57,7 @@ class Standstill:
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(known)
+        self._circling = Circling()
         self.repeats = TOLERATED if self._seen else 0
         self.empties = 0
 
@@ -64,7 +66,14 @@ class Standstill:
         """Whether more pages repeat than chance explains."""
         return self.repeats > TOLERATED
 
-    def look(self, key: str | None, *, more: bool, moved: bool = True) -> float:
+    def look(
+        self,
+        key: str | None,
+        *,
+        more: bool,
+        moved: bool = True,
+        objects: bytes | Sequence[bytes] = b"",
+    ) -> float:
         """Take note of the next page.
 
         Args:
@@ -72,6 +81,7 @@ class Standstill:
             more: whether the Portal says that there is more.
             moved: whether its cursor is another than it was asked for with. One that stays, with more to
                 come, brings the same entries again, however they may look.
+            objects: what :class:`Circling` looks at: the page as it came, or the guids in it.
 
         Returns:
             How long to wait before the next request, seconds.
@@ -89,7 +99,7 @@ class Standstill:
             self._seen.popitem(last=False)
         if new:
             self.repeats = 0
-            return 0.0
+            return self._circling.look(objects, more=more)
         self.repeats += 1
         if self.repeats >= REPEATS:
             raise FeedStuck(
@@ -117,7 +127,7 @@ class Standstill:
             )
         if self.empties >= _SAID_AFTER:
             return "The Portal announces changes, and sends nothing but empty pages."
-        return ""
+        return self._circling.words
 
     def newest(self, count: int = 4096) -> list[str]:
         """Keys of the last pages, for the next run's ``known``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,8 @@ from ctera_insights.errors import FeedStuck
 from ctera_insights.lake import Lake
 from ctera_insights.pipeline import collect_portal
 from ctera_insights.portal import AsyncGlobalAdmin
+from ctera_insights.portal.circling import LOOKED_AT, LOOKS, Circling
+from ctera_insights.portal.circling import TOLERATED as CALM
 from ctera_insights.portal.standstill import EMPTY_PAGES, REPEATS, TOLERATED, Standstill, key_of
 from tests.collect.scripted import ROOT, ScriptedPortal, file, page
 
@@ -213,3 +216,84 @@ def test_a_key_tells_contents_apart_by_their_ends(content: bytes, at: int) -> No
     if place < 8192 or place >= len(changed) - 8192:
         assert key_of(bytes(changed)) != key_of(content or b"x")
     assert key_of(content) == key_of(memoryview(content))
+
+
+CIRCLES: dict[str, Callable[[int], list[dict[str, Any]]]] = {
+    "a stamp that changes": lambda n: [file(f"a{i}", gvsn=str(n)) for i in range(60)],
+    "one entry that changes": lambda n: [*(file(f"a{i}") for i in range(60)), file("x", size=n)],
+    "another order": lambda n: [file(f"a{(i + n) % 60}", size=n) for i in range(60)],
+    "another part of the same": lambda n: [file(f"a{(n * 7 + i * i) % 60}", size=n) for i in range(30)],
+    "one object": lambda n: [file("a", size=n)],
+    "a clock": lambda n: [
+        file(f"a{i}", portal_modified_date=f"2026-01-01T{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}Z")
+        for i in range(9)
+    ],
+}
+
+
+def circling(entries: Callable[[int], list[dict[str, Any]]]) -> ScriptedPortal:
+    served = itertools.count()
+
+    async def hook(name: str, _: web.Request) -> web.StreamResponse | None:
+        if name != "list":
+            return None
+        number = next(served)
+        return page(entries(number), f"k{number}", more=True)
+
+    return ScriptedPortal(hook=hook)
+
+
+@pytest.fixture
+def circles_in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctera_insights.portal.circling._CAP_S", 0.001)
+
+
+@pytest.mark.parametrize("shape", CIRCLES)
+@pytest.mark.usefixtures("circles_in_a_hurry")
+async def test_pages_that_differ_and_tell_of_the_same_objects_for_ever_end_the_run(
+    shape: str, lake: Lake
+) -> None:
+    """Under ever new cursors, no two pages alike: said, asked ever more slowly, refused."""
+    seen: list[Progress] = []
+    async with circling(CIRCLES[shape]) as portal:
+        with pytest.raises(FeedStuck, match="in circles"):
+            await collect_portal(portal.url, lake, user="admin", password="pw", progress=seen.append)
+        often = 20 if "part" in shape else 1  # chance decides when a part has nothing new
+        assert portal.asked.count("list") <= 2 * (LOOKED_AT * CALM + LOOKS) * often
+    assert any("objects that it told of before" in progress.trouble for progress in seen)
+    assert await asyncio.to_thread(lake.check) == []
+
+
+@pytest.mark.usefixtures("circles_in_a_hurry")
+async def test_a_program_that_follows_hears_of_circles_too(caplog: pytest.LogCaptureFixture) -> None:
+    queue: asyncio.Queue[Any] = asyncio.Queue()
+    async with circling(CIRCLES["a stamp that changes"]) as portal, AsyncGlobalAdmin(portal.url) as admin:
+        await admin.login("admin", "pw")
+        service = admin.notifications.service
+        service.run(queue, lambda _: None, cursor=None)
+
+        async def take() -> None:
+            async for event in service.events(queue):
+                assert event.gvsn is not None
+
+        with pytest.raises(FeedStuck, match="in circles"):
+            await asyncio.wait_for(take(), 60)
+    assert "objects that it told of before" in caplog.text
+
+
+def test_a_busy_file_among_others_is_no_circle() -> None:
+    """Whatever changes all the time comes in every page; half of the others are new."""
+    watch, chance = Circling(), random.Random(1)
+    for number in range(20_000):
+        busy = [b"busy%d" % i for i in range(10)]
+        others = [b"%d" % chance.randrange(number * 20 + 1000) for _ in range(20)]
+        assert watch.look([*busy, *others], more=True) == 0.0
+
+
+def test_drains_of_the_same_few_files_are_no_circle() -> None:
+    """An office with few files, followed for years: each drain ends."""
+    watch = Circling()
+    for _ in range(100):
+        for _ in range(LOOKED_AT):
+            assert watch.look([b"a", b"b"], more=True) == 0.0
+        assert watch.look([b"a"], more=False) == 0.0
