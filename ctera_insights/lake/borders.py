@@ -39,7 +39,7 @@ _DAMAGE: Final = re.compile(
 )
 _CREDENTIALS: Final = (
     "AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|Unauthorized|Forbidden"
-    r"|\b40[13] |169\.254\.|credentials"
+    r"|\b40[13] |169\.254\.|credentials|IMDS is disabled"
 )
 _ADVICE: Final = (
     ("NoSuchBucket|bucket does not exist", StoreRefused, "Create the bucket, or check the URL."),
@@ -51,7 +51,7 @@ _ADVICE: Final = (
     (
         _CREDENTIALS,
         StoreRefused,
-        "The object store does not accept AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: check them.",
+        "The object store does not accept AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set or check them.",
     ),
     (
         "URL scheme is not allowed|HTTP is not allowed|builder error",

@@ -47,6 +47,8 @@ def collect_options(**parameters: object) -> dict[str, Any]:
             raise UsageError(f"{name}={value!r}: {_EXPECTED[_KINDS[name]]}.") from None
         if read is not None:
             options[name] = read
+        elif name in _NEEDED:
+            raise UsageError(f"{name} is empty: {_NEEDED[name]}.")
     if "minutes" in options:
         if "seconds" in options:
             raise UsageError("Give either seconds or minutes, not both.")
@@ -117,6 +119,10 @@ _KINDS: Final[dict[str, Callable[[object], Any]]] = {
     "portal_moved": _flag,
     "allow_overlap": _flag,
     "enrich": _flag,
+}
+_NEEDED: Final = {
+    "portal": "give the host name or URL of the Portal",
+    "data": "give a directory, or s3://bucket/prefix",
 }
 _EXPECTED: Final[dict[Callable[[object], Any], str]] = {
     _text: "a text",

@@ -212,6 +212,7 @@ def test_a_closed_store_says_so(sound: Path) -> None:
             "StoreUnreachable",
             "AWS_ENDPOINT",
         ),
+        ("↳ IMDS is disabled or the caller has insufficient permissions", "StoreRefused", "set or check"),
         ("↳ dns error: failed to lookup address", "StoreUnreachable", "AWS_ENDPOINT"),
         ("[Errno 13] Permission denied: 'x'", "StoreRefused", "owner and mode"),
     ],

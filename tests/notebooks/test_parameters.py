@@ -86,3 +86,11 @@ def test_the_notebook_has_them_all() -> None:
     names: dict[str, Any] = {}
     exec(cell.source, names)
     assert set(_KINDS) - set(names) == {"enrich"}
+
+
+@pytest.mark.parametrize("name", ["portal", "data"])
+@pytest.mark.parametrize("nothing", ["", "  ", None])
+def test_what_is_needed_cannot_be_empty(name: str, nothing: object) -> None:
+    """Nor does a run begin without it, to end in an error that is none of ours."""
+    with pytest.raises(UsageError, match=f"{name} is empty"):
+        collect_options(**{name: nothing})
