@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ctera_insights.errors import DirectIOError
 from ctera_insights.mirror import RemoteFile, mirror
-from ctera_insights.portal import DirectIO, RetryPolicy
+from ctera_insights.portal import DirectIO, RetryPolicy, Timeouts
 from ctera_insights.portal.directio.blocklist import UnreadableList, parse_block_list
 from ctera_insights.portal.directio.codec import BadBlock, decode_block
 
@@ -232,3 +232,45 @@ def test_a_block_list_is_read_or_refused(listed: Any) -> None:
     except UnreadableList:
         return
     assert found.size == sum(chunk.length for chunk in found.chunks)
+
+
+@pytest.mark.parametrize("what", ["the block list", "a block"])
+async def test_a_byte_now_and_then_is_given_up(what: str, tmp_path: Path) -> None:
+    """Such an answer never meets a limit on silence; the list of blocks and each block are watched for it."""
+    served: list[str] = []
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.05)
+
+    async def blocks(request: web.Request) -> web.StreamResponse:
+        served.append(request.path)
+        if what == "the block list":
+            return await drip(request)
+        url = f"http://127.0.0.1:{request.url.port}/block"
+        return web.json_response({"chunks": [{"url": url, "len": 50_000}], "compression_type": "NONE"})
+
+    app = web.Application()
+    app.router.add_get("/directio/{id}", blocks)
+    app.router.add_get("/block", drip)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        timeouts = Timeouts(connect_s=1, read_s=0.3)
+        retries = RetryPolicy(attempts=2, base_s=0.01, cap_s=0.01)
+        async with (
+            asyncio.timeout(10),
+            DirectIO(url, "id", "AAAA", timeouts=timeouts, retries=retries) as client,
+        ):
+            with pytest.raises(DirectIOError, match="too slowly") as told:
+                await client.download(1, tmp_path / "file")
+    finally:
+        await runner.cleanup()
+    assert told.value.file_id == 1
+    assert not (tmp_path / "file").exists()
+    assert served

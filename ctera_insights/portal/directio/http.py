@@ -23,6 +23,7 @@ from ctera_insights.errors import (
 from ctera_insights.portal.answers import is_html
 from ctera_insights.portal.directio.codec import BadBlock, longest_stored
 from ctera_insights.portal.proxy import environment_proxy
+from ctera_insights.portal.reading import Watch
 from ctera_insights.portal.retry import retry_after_s
 from ctera_insights.portal.transport import LONGEST_HEADER, USER_AGENT
 
@@ -104,16 +105,19 @@ class Http:
         session = await self._open()
         url = self.portal.with_path(f"/directio/{file_id}")
         for _ in range(_MAX_REDIRECTS):
-            async with session.get(
-                url,
-                headers={"Authorization": f"Bearer {self.bearer.reveal()}"},
-                ssl=self._portal_tls,
-                proxy=self._proxy(url),
-                allow_redirects=False,
-            ) as response:
+            async with (
+                self._watch(f"the request for the blocks of file {file_id}") as watch,
+                session.get(
+                    url,
+                    headers={"Authorization": f"Bearer {self.bearer.reveal()}"},
+                    ssl=self._portal_tls,
+                    proxy=self._proxy(url),
+                    allow_redirects=False,
+                ) as response,
+            ):
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or location is None:
-                    body = await _list_body(response)
+                    body = await _list_body(response, watch)
                     _require_ok(response, "The Portal", body)
                     return body
                 url = self._same_origin(url, location, response.status)
@@ -126,16 +130,25 @@ class Http:
             at_portal = signed.origin() == self.portal
         except ValueError:
             raise PortalRefused("The block list holds an address that is not one.", status=0) from None
-        async with session.get(
-            signed,
-            headers=_IDENTITY,
-            ssl=self._portal_tls if at_portal else self._store_tls,
-            proxy=self._proxy(signed),
-            max_redirects=_MAX_REDIRECTS,
-            auto_decompress=False,  # a gzip block may be labelled as an encoding; it is content here
-        ) as response:
+        async with (
+            self._watch(f"the request for a block of {length:,} bytes") as watch,
+            session.get(
+                signed,
+                headers=_IDENTITY,
+                ssl=self._portal_tls if at_portal else self._store_tls,
+                proxy=self._proxy(signed),
+                max_redirects=_MAX_REDIRECTS,
+                auto_decompress=False,  # a gzip block may be labelled as an encoding; it is content here
+            ) as response,
+        ):
             _require_ok(response, "The object store", b"")
-            return await _read(response, longest_stored(length)), response.headers.get("Content-MD5")
+            pieces = await _read(response, longest_stored(length), watch)
+            return pieces, response.headers.get("Content-MD5")
+
+    def _watch(self, what: str) -> Watch:
+        limits = self.timeouts
+        head_s = 2 * (limits.connect_s + limits.read_s)
+        return Watch(what, head_s=head_s, window_s=limits.read_s, tell=lambda *_: None)  # it is logged
 
     async def _open(self) -> aiohttp.ClientSession:
         if self._session is not None:
@@ -219,6 +232,8 @@ async def _told(exchange: Coroutine[None, None, T], who: str) -> T:
         return await exchange
     except BadBlock:
         raise
+    except PortalTimeout as error:
+        failure: PortalError = PortalTimeout(str(error))
     except (aiohttp.ClientError, OSError, ValueError, OverflowError) as error:
         failure = _failure(error, who)
     # Raised out here, without the original as context: its frames hold the access key.
@@ -256,11 +271,13 @@ def _failure(error: Exception, who: str) -> PortalError:
     return failure
 
 
-async def _list_body(response: aiohttp.ClientResponse) -> bytes:
+async def _list_body(response: aiohttp.ClientResponse, watch: Watch) -> bytes:
     """Read a block list, which may come compressed, up to a limit."""
     pieces = []
     read = 0
+    watch.head()
     while piece := await response.content.readany():
+        watch.received(len(piece))
         read += len(piece)
         if read > LONGEST_LIST_BYTES:
             response.close()
@@ -272,14 +289,16 @@ async def _list_body(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(pieces)
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> list[bytes]:
+async def _read(response: aiohttp.ClientResponse, limit: int, watch: Watch) -> list[bytes]:
     """Read a body in the pieces it comes in, never more than ``limit`` bytes of it."""
     if (response.content_length or 0) > limit:
         response.close()
         raise BadBlock(f"it is stored in {response.content_length} bytes, more than any format needs")
     pieces = []
     read = 0
+    watch.head()
     while piece := await response.content.readany():
+        watch.received(len(piece))
         read += len(piece)
         if read > limit:
             response.close()
