@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ctera_insights.cli.options import DATA, JSON, Number, lake_at, required
-from ctera_insights.errors import InsightsError
+from ctera_insights.errors import InsightsError, WebhookFailed
 from ctera_insights.settings import setting
 
 if TYPE_CHECKING:
@@ -66,8 +66,10 @@ def alerts(
     """
     from ctera_insights import plain
     from ctera_insights.insights import Insights
-    from ctera_insights.insights.webhook import post
+    from ctera_insights.insights.webhook import post, receiver
 
+    if address := setting("webhook", webhook):
+        receiver(address)  # not found out when all is done
     with Insights(lake_at(data), tz=tz) as insights:
         if preview:
             previewed = insights.preview(since=since, until=until)
@@ -79,8 +81,13 @@ def alerts(
             return
         found = insights.alerts(sensitivity=sensitivity, since=since, until=until)
     click.echo(found.to_json() if as_json else found.text())
-    if address := setting("webhook", webhook):
-        plain.run(post(address, found, secret=setting("webhook_secret")))
+    if address:
+        try:
+            plain.run(post(address, found, secret=setting("webhook_secret")))
+        except WebhookFailed as error:
+            if not found:
+                raise
+            click.echo(f"Error: {error}", err=True)  # that something fired counts for more
     context.exit(found.exit_code)
 
 
@@ -135,8 +142,10 @@ def dashboard(data: str | None, port: int, host: str, no_token: bool, tz: str) -
     The address carries a token: CTERA_INSIGHTS_DASHBOARD_TOKEN, or a new one at every start.
     With `&theme=dark` after it, the page is dark.
     """
+    from ctera_insights.insights.filters import zone
     from ctera_insights.widgets.dashboard import serve
 
+    zone(tz)  # this, and a store that is not there, are told here, not to each visitor
     lake = lake_at(data)
-    lake.events.delta()  # a store that is not there is told here, not to each visitor
+    lake.events.delta()
     serve(lake.uri, port=port, host=host, token="" if no_token else setting("dashboard_token"), tz=tz)

@@ -6,7 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from ctera_insights.cli import cli
+from ctera_insights.errors import UsageError
+from ctera_insights.pipeline import collect_portal
 from tests.cli.test_cli import Simulator, collect, run
 
 if TYPE_CHECKING:
@@ -112,3 +116,32 @@ def test_download_mirrors_what_sql_selects(tmp_path: Path, tree: Path) -> None:
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e400", "-1", "x"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("collect", "--portal", "http://127.0.0.1:9", "--user", "jo", "--for"),
+        ("collect", "--portal", "http://127.0.0.1:9", "--user", "jo", "--for", "1", "--batch-seconds"),
+        ("optimize", "--keep-replaced"),
+        ("alerts", "--sensitivity"),
+        ("simulate", "--speed"),
+    ],
+    ids=lambda command: command[-1],
+)
+def test_a_number_that_is_none_is_a_usage_error(command: tuple[str, ...], number: str) -> None:
+    """Neither a run without an end, nor one that ends before it began."""
+    done = CliRunner().invoke(cli, [*command, number], standalone_mode=True)
+    assert done.exit_code == 2, done.output
+    assert "number" in done.output or "range" in done.output or "valid float" in done.output
+
+
+def test_a_dashboard_in_no_zone_is_refused_at_its_start(demo: Path) -> None:
+    assert "No time zone" in run("dashboard", "--data", demo, "--tz", "Mars/Base", code=2).stderr
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0])
+async def test_a_run_in_python_needs_a_deadline_that_is_one(seconds: float, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="seconds"):
+        await collect_portal("http://127.0.0.1:9", tmp_path, user="jo", password="pw", seconds=seconds)
