@@ -109,8 +109,8 @@ def place(uri: str | os.PathLike[str], options: Mapping[str, str] | None = None)
     scheme = urlsplit(text).scheme if "://" in text else ""
     if scheme in {"", "file"}:
         return LocalPlace(_usable(_whole(_local(text), text)))
-    if scheme in {"s3", "s3a", "gs", "az", "abfs", "abfss", "memory"}:
-        if not urlsplit(text).netloc and scheme != "memory":
+    if scheme in {"s3", "s3a"}:
+        if not urlsplit(text).netloc:
             raise UsageError(f"No bucket is named in {text!r}: write it as {scheme}://bucket/folder.")
         return ObjectPlace(text.rstrip("/"), dict(options or {}))
     raise UsageError(f"A store cannot live at {text!r}: give a local directory or an s3:// URL.")

@@ -10,7 +10,7 @@ Portal sent is dropped, and whatever one entry holds, the others are read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self
 
 import msgspec
 
@@ -36,9 +36,13 @@ class Reject:
     raw: bytes
 
 
+LONGEST_CURSOR: Final = 1 << 20
+"""Characters; a cursor is kept with every batch, and real ones have some hundreds."""
+
+
 class _WellFormed(msgspec.Struct, gc=False):
     has_more: bool
-    cursor: NotEmpty
+    cursor: Annotated[NotEmpty, msgspec.Meta(max_length=LONGEST_CURSOR)]
     entries: list[Entry]
 
 
@@ -253,6 +257,8 @@ def _cursor(value: Any) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise UnreadableAnswer("The Portal sent a page whose cursor is not Unicode.") from None
+    if len(value) > LONGEST_CURSOR:
+        raise UnreadableAnswer(f"The Portal sent a page whose cursor has {len(value):,} characters.")
     return value
 
 

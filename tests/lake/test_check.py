@@ -95,7 +95,7 @@ def test_a_checkpoint_that_says_otherwise_than_the_files_is_damage(lake: Lake, c
     fill(lake, 2)
     lake.events.delta(refresh=True).create_checkpoint()
     log = Path(lake.uri) / "events/_delta_log"
-    for entry in log.glob("*.json"):
+    for entry in sorted(log.glob("*.json"))[:-1]:
         entry.unlink()
     (checkpoint,) = log.glob("*.checkpoint.parquet")
     actions = pq.read_table(checkpoint)

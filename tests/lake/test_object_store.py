@@ -47,7 +47,7 @@ def test_credentials_do_not_show(options: dict[str, str]) -> None:
     assert "very-secret-key" not in repr(lake) + repr(lake.place) + repr(lake.events)
 
 
-@pytest.mark.parametrize("url", ["s3://", "s3:///folder", "gs://", "ftp://host/x"])
+@pytest.mark.parametrize("url", ["s3://", "s3:///folder", "gs://bucket/x", "abfs://c@a/x", "ftp://host/x"])
 def test_a_url_without_a_bucket_is_a_mistake_of_writing_not_a_damaged_store(url: str) -> None:
     with pytest.raises(UsageError, match=r"bucket|cannot live"):
         Lake(url)

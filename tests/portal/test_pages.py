@@ -110,6 +110,7 @@ def test_text_that_is_no_unicode_is_marked_and_kept() -> None:
         b'{"has_more": true, "cursor": "", "entries": []}',
         b'{"has_more": true, "cursor": "c", "entries": null}',
         b'{"has_more": true, "cursor": "c"}',
+        pytest.param(b'{"has_more": true, "cursor": "%s", "entries": []}' % (b"k" * 1_048_577), id="endless"),
     ],
 )
 def test_a_body_that_is_no_page_is_unreadable(body: bytes) -> None:
