@@ -13,6 +13,7 @@ from ctera_insights.lake.digest import named_checksum
 from ctera_insights.lake.intact import holding, open_intact, row_groups
 from ctera_insights.lake.log import LOG, listing, read_entries
 from ctera_insights.lake.lost import count, late_batches, late_rejects, log_troubles, way_out
+from ctera_insights.lake.notes import GIVEN_UP, read_note
 from ctera_insights.lake.position import read_position
 from ctera_insights.lake.statistics import bound, delta_statistics
 from ctera_insights.lake.status import feed_names
@@ -143,6 +144,7 @@ def _check(lake: Lake, progress: Progress | None, note: Note) -> list[Finding]:
         Finding(where, f"{what}. {way_out(lake.events)}")
         for where, what in (*late_batches(lake.events), *late_rejects(lake))
     ]
+    _pass_over_given_up(lake, seen, note)
     for feed, counts in seen.items():
         findings += _check_sequence(feed, counts)
     findings += _lost_rejects(lake, positions)
@@ -310,6 +312,18 @@ def _count(rows: Any, seen: dict[str, npt.NDArray[np.uint8]], where: str) -> Ite
             continue
         unique, times = np.unique(numbers, return_counts=True)
         counts[unique] = np.minimum(counts[unique] + times, 2)  # more often than twice is twice, too
+
+
+def _pass_over_given_up(lake: Lake, seen: dict[str, npt.NDArray[np.uint8]], note: Note) -> None:
+    """Take the events that a repair was told to give up for counted: they are noted, and no finding."""
+    gaps = read_note(lake, GIVEN_UP).get("gaps")
+    for gap in gaps if isinstance(gaps, list) else ():
+        match gap:
+            case [str(feed), int(low), int(high)] if feed in seen and 0 < low <= high:
+                counts = seen[feed][low : high + 1]
+                if lost := int((counts == 0).sum()):
+                    counts[counts == 0] = 1
+                    note(f"{feed}: {count(lost, 'event')} of seq {low} to {high} were given up by a repair.")
 
 
 def _check_sequence(feed: str, counts: npt.NDArray[np.uint8]) -> Iterator[Finding]:

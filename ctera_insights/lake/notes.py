@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ctera_insights.lake.lake import Lake
 
 logger: Final = logging.getLogger(__name__)
+GIVEN_UP: Final = "given-up"
+"""The note of a repair that gave events up, because someone said so: ``gaps`` of [feed, first, last seq]."""
 
 
 def leave_note(lake: Lake, name: str, content: Mapping[str, Any]) -> None:

@@ -23,6 +23,7 @@ from ctera_insights.lake.digest import named_checksum
 from ctera_insights.lake.intact import open_intact, row_groups
 from ctera_insights.lake.log import LOG, listing, sealed
 from ctera_insights.lake.lost import count, late_batches, late_rejects, log_troubles
+from ctera_insights.lake.notes import GIVEN_UP, leave_note
 from ctera_insights.lake.place import writing
 from ctera_insights.lake.position import POSITIONS, Position, read_position, to_metadata
 from ctera_insights.lake.statistics import delta_statistics
@@ -129,6 +130,8 @@ class _Repair:
             if table is self.lake.events:
                 events = choose(found.survey.candidates)
                 told += self._rebuild(found, events, why, *self._positions(found, events))
+                if self.leave_out_damaged and (gaps := events.gaps()):
+                    leave_note(self.lake, GIVEN_UP, {"gaps": gaps})
             elif table is self.lake.quarantine:
                 events = events or choose(self._survey(self.lake.events).survey.candidates)
                 told += self._rebuild(found, self._quarantined(found, events), why, {}, {})
@@ -281,6 +284,7 @@ class _Repair:
             told.append(
                 f"{feed}: seq {low} to {high} are in no file that can be read. A backup may hold them; "
                 "`collect --resync` lists what exists now."
+                + (" `check` notes them, and finds nothing wrong with it." if self.leave_out_damaged else "")
             )
         told += [
             f"{name}/{path}: files overlapped; its part was written into a file of its own"
