@@ -56,11 +56,13 @@ class Snapshot:
         import pyarrow as pa
         import pyarrow.dataset as ds
 
+        from ctera_insights.lake.unlocked import unlocked
+
         schema = self.table.schema
         partitioning = ds.partitioning(
             pa.schema([schema.field(name) for name in self.table.partition_by]), flavor="hive"
         )
-        return ds.dataset(
+        dataset = ds.dataset(
             [file.path for file in self.files],
             schema=schema,
             filesystem=self.table.place.filesystem(),
@@ -69,6 +71,7 @@ class Snapshot:
             ),
             partitioning=partitioning,
         )
+        return unlocked(dataset)
 
 
 def data_files(table: Table, delta: DeltaTable) -> list[DataFile]:
