@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ctera_insights.activity.relations import attach, files_of, run
 from ctera_insights.activity.store import app_id, ground_id
 from ctera_insights.errors import StoreDamaged
+from ctera_insights.lake.borders import unanswered, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,8 +109,8 @@ def _ground_us(con: duckdb.DuckDBPyConnection, lake: Lake, feed: str, batch: int
     try:
         ((found,),) = run(con, query, {"feed": feed, "batch": batch})
     except duckdb.Error as error:
-        raise StoreDamaged(
-            f"Raw events of batch {batch} of {feed!r} cannot be read: {str(error).splitlines()[0]} "
+        raise unanswered(error, lake.uri) or StoreDamaged(
+            f"Raw events of batch {batch} of {feed!r} cannot be read: {words(error)}. "
             f"`ctera-insights check --data {lake.uri}` says which files are damaged and how to get them back."
         ) from error
     return None if found is None else int(found)

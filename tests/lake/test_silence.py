@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctera_insights.activity import check_derived, enrich_lake_plain, repair
+from ctera_insights.activity.fit import misfits
+from ctera_insights.activity.store import connection, tables
 from ctera_insights.errors import StoreDamaged, StoreUnreachable
 from ctera_insights.lake import FeedWriter, Lake, Origin, admit, maintain
 from ctera_insights.lake.feeds import origins, overlaps
@@ -14,6 +16,7 @@ from ctera_insights.lake.position import _from_rows
 from tests.lake.conftest import FEED, fill
 from tests.lake.proxy import Proxy, Trouble
 from tests.lake.test_lost_answers import bucket, options, require_whole, way
+from tests.object_store.proxy import Proxy, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +30,18 @@ def begin(lake: Lake) -> None:
         pass
 
 
+def judge(lake: Lake) -> None:
+    with connection() as con:
+        assert misfits(con, lake, tables(lake), FEED, []) == []
+
+
 OF_FILES: dict[str, Callable[[Lake], object]] = {
     "the origins of feeds": origins,
     "a feed that begins": lambda lake: admit(lake, FEED, ORIGIN),
     "the cursor, from the last events": lambda lake: _from_rows(lake, FEED, 3),
     "the whole check": Lake.check,
     "the check of what is derived": check_derived,
+    "whether derived tables stand on the batches": judge,
     "merging": lambda lake: maintain(lake.events, everything=True),
 }
 OF_LISTINGS: dict[str, Callable[[Lake], object]] = {
