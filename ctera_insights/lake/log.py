@@ -47,6 +47,8 @@ class Entry:
         transactions: (application, number).
         trouble: why it cannot be relied on, or an empty string.
         sealed: whether it carries a seal.
+        digest: a checksum of its bytes. No two are the same, for each carries a mark of its own, but for the
+            creation of a table, which the library repeats when its answer is lost.
     """
 
     version: int
@@ -56,6 +58,7 @@ class Entry:
     transactions: list[tuple[str, int]] = field(default_factory=list)
     trouble: str = ""
     sealed: bool = False
+    digest: int = 0
 
 
 def seal(
@@ -159,7 +162,7 @@ def newest(place: Place, count: int) -> list[Entry]:
 
 def parse(version: int, content: bytes) -> Entry:
     """An entry from its bytes; what is wrong with it stands in ``trouble``."""
-    entry = Entry(version)
+    entry = Entry(version, digest=zlib.crc32(content))
     if not content.strip():
         entry.trouble = "is empty"
         return entry
@@ -193,9 +196,13 @@ def troubles(entries: Sequence[Entry]) -> list[tuple[int, str]]:
     """What is wrong with entries that follow one another: (version, what)."""
     found = []
     sealed = False
+    versions: dict[int, int] = {}
     for entry in entries:
+        same = versions.setdefault(entry.digest, entry.version)
         if entry.trouble:
             found.append((entry.version, entry.trouble))
+        elif same != entry.version and (sealed or entry.sealed):
+            found.append((entry.version, f"is the same as entry {same}: one of them is a copy"))
         elif sealed and entry.transactions and not entry.sealed:
             found.append((entry.version, "lacks the checksum that the entries before it have"))
         sealed = sealed or entry.sealed

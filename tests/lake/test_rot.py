@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -123,6 +124,19 @@ def told(lake: Lake) -> tuple[Any, ...]:
     """What readers take from the log of ``events``."""
     files = lake.events.snapshot().files
     return files, read_position(lake, FEED)
+
+
+def test_an_entry_that_is_a_copy_of_another_is_found(lake: Lake) -> None:
+    """Each has a sound checksum; what the one that it lies over told is gone."""
+    fill(lake, 4)
+    written = {entry: entry.read_bytes() for entry in entries(Path(lake.uri) / "events")}
+    for over, content in written.items():
+        for copy in written.keys() - {over}:
+            over.write_bytes(written[copy])
+            with contextlib.suppress(StoreDamaged):
+                assert Lake(lake.uri).check(), (over.name, copy.name)
+        over.write_bytes(content)
+    assert Lake(lake.uri).check() == []
 
 
 def test_a_writer_does_not_go_on_from_a_position_that_rotted(lake: Lake) -> None:
