@@ -71,13 +71,7 @@ async def post(
     """
     from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and parts.port != 0 and resolvable(URL(url))
-    except (ValueError, TypeError, AttributeError):
-        usable = False
-    if not usable:  # the text is not repeated: it may hold a token
-        raise UsageError("A webhook is an http or https URL with a host that can be looked up")
+    host = receiver(url)
     if alerts.quiet:
         return 0
     body = await asyncio.to_thread(payload, alerts)
@@ -106,10 +100,23 @@ async def post(
             with attempt:
                 return await _once(url, body, headers, timeout_s)
     except _NotNow as error:
-        raise WebhookFailed(
-            f"{parts.hostname} did not take the alerts in {attempts} attempts: {error}"
-        ) from None
+        raise WebhookFailed(f"{host} did not take the alerts in {attempts} attempts: {error}") from None
     raise AssertionError("the attempts ended without an answer or an error")
+
+
+def receiver(url: str) -> str:
+    """The host of a webhook, as messages name it: the rest of its URL may be a secret.
+
+    Raises:
+        UsageError: the URL is none that can be posted to.
+    """
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.port != 0 and parts.hostname and resolvable(URL(url)):
+            return parts.hostname
+    except (ValueError, TypeError, AttributeError):
+        pass
+    raise UsageError("A webhook is an http or https URL with a host that can be looked up")
 
 
 def post_sync(url: str, alerts: Alerts, *, secret: str | None = None, attempts: int = 5) -> int:
@@ -136,10 +143,15 @@ async def _once(url: str, body: bytes, headers: dict[str, str], timeout_s: float
     except TimeoutError:
         raise _NotNow(f"no answer in {timeout_s:g} s") from None
     except (aiohttp.ClientError, OSError, UnicodeError) as error:
-        raise _NotNow(type(error).__name__) from None
+        raise _NotNow(_in_words(error)) from None
     if status in _PASSING:
         asked = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
         raise _NotNow(f"HTTP {status}", asked)
     if not 200 <= status < 300:
         raise WebhookFailed(f"{host} refused the alerts with HTTP {status}")
     return status
+
+
+def _in_words(error: Exception) -> str:
+    cause = getattr(error, "os_error", error)
+    return getattr(cause, "strerror", None) or type(error).__name__

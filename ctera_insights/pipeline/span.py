@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from typing import TYPE_CHECKING, Self
-
-from ctera_insights.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -31,8 +28,6 @@ class Span:
     """
 
     def __init__(self, seconds: float | None, stop: asyncio.Event | None) -> None:
-        if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
-            raise UsageError(f"A run ends after so many seconds, or None, not {seconds!r}.")
         self.seconds = seconds
         self.stopped = False
         self.late = False

@@ -14,7 +14,6 @@ from ctera_insights.lake import FeedWriter, Lake, Origin, admit, maintain
 from ctera_insights.lake.feeds import origins, overlaps
 from ctera_insights.lake.position import _from_rows
 from tests.lake.conftest import FEED, fill
-from tests.lake.proxy import Proxy, Trouble
 from tests.lake.test_lost_answers import bucket, options, require_whole, way
 from tests.object_store.proxy import Proxy, Trouble
 
