@@ -41,6 +41,9 @@ _CREDENTIALS: Final = (
     "AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|Unauthorized|Forbidden"
     r"|\b40[13] |169\.254\.|credentials|IMDS is disabled"
 )
+_SET_THEM: Final = (
+    "The object store does not accept AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set or check them."
+)
 _ADVICE: Final = (
     ("NoSuchBucket|bucket does not exist", StoreRefused, "Create the bucket, or check the URL."),
     (
@@ -48,11 +51,7 @@ _ADVICE: Final = (
         StoreRefused,
         "The bucket is in another region: set AWS_REGION.",
     ),
-    (
-        _CREDENTIALS,
-        StoreRefused,
-        "The object store does not accept AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set or check them.",
-    ),
+    (_CREDENTIALS, StoreRefused, _SET_THEM),
     (
         "URL scheme is not allowed|HTTP is not allowed|builder error",
         StoreRefused,
@@ -174,12 +173,17 @@ def told(error: Exception, where: object, lake: Lake | None = None) -> LakeError
     return _of_file(whole, lake) or _of_place(error, where)
 
 
-def unanswered(error: Exception, where: object) -> StoreUnreachable | None:
-    """What an object store's silence amounts to, whatever the file is called that was asked for.
+def unanswered(error: Exception, where: object) -> LakeError | None:
+    """What an object store's silence or refusal amounts to, whatever the file is called that was asked for.
 
     It names the file in the same way as one that is damaged, and tells nothing about it.
     """
-    if "://" in str(where) and _SILENCE.search(_PATH.sub("", str(error))):
+    if "://" not in str(where):
+        return None
+    said = _PATH.sub("", str(error))
+    if re.search(_CREDENTIALS, said):
+        return StoreRefused(f"Cannot read {where}: {words(error)}. {_SET_THEM}")
+    if _SILENCE.search(said):
         return StoreUnreachable(
             f"{where} does not answer: {words(error)}. Nothing was changed; try again. Should it stay so, "
             "check the endpoint (AWS_ENDPOINT_URL)."

@@ -10,7 +10,7 @@ import errno
 from typing import TYPE_CHECKING, Any
 
 from ctera_insights.errors import FileDamaged, StoreUnreachable
-from ctera_insights.lake.borders import words
+from ctera_insights.lake.borders import unanswered, words
 from ctera_insights.lake.digest import checksum, named_checksum
 
 if TYPE_CHECKING:
@@ -139,4 +139,6 @@ def _content(place: Place, path: str) -> pa.Buffer:
     except OSError as error:
         if error.errno == errno.EIO:
             raise _damaged(place, path, "cannot be read: the disk reports an error") from error
-        raise StoreUnreachable(f"{place.uri}/{path} cannot be read now: {words(error)}.") from error
+        raise unanswered(error, place.uri) or StoreUnreachable(
+            f"{place.uri}/{path} cannot be read now: {words(error)}."
+        ) from error

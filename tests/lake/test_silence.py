@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ctera_insights import Insights
 from ctera_insights.activity import check_derived, enrich_lake_plain, repair
 from ctera_insights.activity.fit import misfits
 from ctera_insights.activity.store import connection, tables
-from ctera_insights.errors import StoreDamaged, StoreUnreachable
+from ctera_insights.errors import StoreDamaged, StoreRefused, StoreUnreachable
 from ctera_insights.lake import FeedWriter, Lake, Origin, admit, maintain
 from ctera_insights.lake.feeds import origins, overlaps
 from ctera_insights.lake.position import _from_rows
@@ -86,4 +87,24 @@ def test_a_store_that_cannot_be_read_now_is_not_taken_for_damaged(
     assert "removed" not in said
     way.make()
     read(Lake(bucket.uri, bucket.place.options))
+    require_whole(bucket)
+
+
+def ask(lake: Lake) -> None:
+    with Insights(lake) as insights:
+        insights.sql("SELECT max(guid) FROM events").df()
+
+
+@pytest.mark.parametrize("read", [*OF_FILES.values(), ask], ids=[*OF_FILES, "a query"])
+def test_a_store_that_refuses_is_not_taken_for_damaged(
+    bucket: Lake, way: Proxy, read: Callable[[Lake], object]
+) -> None:
+    """A token that has expired, say: what to look at is the credentials."""
+    fill(bucket, 3)
+    admit(bucket, FEED, ORIGIN)
+    enrich_lake_plain(bucket)
+    way.make(*(Trouble(r"\.parquet$", "403", method, times=10_000) for method in ("GET", "HEAD")))
+    with pytest.raises(StoreRefused, match="AWS_ACCESS_KEY_ID"):
+        read(Lake(bucket.uri, bucket.place.options))
+    way.make()
     require_whole(bucket)

@@ -20,7 +20,7 @@ from aiohttp import ClientSession, DummyCookieJar, web
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-How = Literal["500", "503", "hang up", "late", "refuse"]
+How = Literal["403", "500", "503", "hang up", "late", "refuse"]
 CONTROL = "/-/troubles"
 CHANGING = ("PUT", "POST", "DELETE")
 _HOP = {"transfer-encoding", "content-length", "connection", "date", "server", "keep-alive"}
@@ -32,7 +32,7 @@ class Trouble:
 
     Attributes:
         path: a regular expression found in the request's path.
-        how: ``500``, ``503``, ``hang up``: the store carries the request out, and the answer is lost;
+        how: ``403``, ``500``, ``503``, ``hang up``: the store carries the request out; this is the answer;
             ``late``: the connection is cut, and the request carried out ``delay_s`` later; ``refuse``: it is
             never carried out, and answered with 500.
         method: of the requests, a regular expression.
@@ -127,9 +127,9 @@ class _Server:
         if trouble.how in {"late", "hang up"}:
             assert request.transport is not None
             request.transport.abort()
-        return web.Response(
-            status=503 if trouble.how == "503" else 500, text="<Error><Code>InternalError</Code></Error>"
-        )
+        status = int(trouble.how) if trouble.how.isdecimal() else 500
+        code = "AccessDenied" if status == 403 else "InternalError"
+        return web.Response(status=status, text=f"<Error><Code>{code}</Code></Error>")
 
     def _trouble(self, request: web.Request) -> Trouble | None:
         for trouble in self._troubles:
