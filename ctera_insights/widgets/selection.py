@@ -129,9 +129,9 @@ class Selection:
     def filters(self) -> Filters:
         """The names among the filters, as an analysis takes them; unknown ones left out."""
         return Filters.of(
-            cloud_folder=[name for name in self.cloud_folder if name is not None],
+            cloud_folder=[name for name in self.cloud_folder if name is not None] or None,
             path=self.folder,
-            extension=[name for name in self.extension if name is not None],
+            extension=[name for name in self.extension if name is not None] or None,
         )
 
     def bounds(self) -> tuple[int | None, int | None]:

@@ -178,7 +178,7 @@ async def test_unreadable_entries_are_quarantined_and_the_feed_goes_on(world: Wo
         await admin.login("admin", "pw")
         final = await Collector(admin.notifications, lake, "f").run()
     assert (final.committed, final.quarantined) == (28, 3)
-    assert lake.status().quarantined == 3
+    assert (await asyncio.to_thread(lake.status)).quarantined == 3
 
 
 async def test_a_refused_cursor_ends_the_run_and_a_resync_begins_anew(
