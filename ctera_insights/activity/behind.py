@@ -104,6 +104,7 @@ def behind_in_all(lake: Lake) -> Behind:
         return Behind()
 
 
+@bordered
 def overdue(lake: Lake) -> str:
     """What the derived tables lack and nobody seems to derive, in a sentence; empty when all is well.
 

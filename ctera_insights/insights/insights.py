@@ -111,10 +111,7 @@ class Insights(Questions):
     def _overdue(self) -> str:
         from ctera_insights.activity.behind import overdue
 
-        if self.lake is None:
-            return ""
-        with self.reading():
-            return overdue(self.lake)
+        return overdue(self.lake) if self.lake is not None else ""
 
     def close(self) -> None:
         """Close the connection, unless it was given."""

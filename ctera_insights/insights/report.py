@@ -14,7 +14,6 @@ from ctera_insights.errors import ReportIncomplete, UsageError
 from ctera_insights.insights.filters import When, moment, zone
 from ctera_insights.insights.parts import run_notebook
 from ctera_insights.lake import Lake
-from ctera_insights.lake.borders import reading
 from ctera_insights.output import output, writable
 from ctera_insights.text import visible
 
@@ -104,8 +103,7 @@ def make_report(
         writable(keep)
     lake = Lake(store)
     lake.events.delta()  # a store that is not there is told here, not by each part
-    with reading(lake.uri, lake):
-        lacks = overdue(lake)
+    lacks = overdue(lake)
     executed, failed = run_notebook(Path(notebook) if notebook else notebook_path(), parameters, Path.cwd())
     with output(to) as file:
         file.write_text(_page(title, _missing(lacks) + _body(executed)), encoding="utf-8")

@@ -69,6 +69,8 @@ _ADVICE: Final = (
     ),
 )
 _PATH: Final = re.compile(r"[^\s\"'\[\](),]*/[^\s\"'\[\](),]*")
+_FROM_STORE: Final = re.compile(r"Error performing |Generic \w+ error")
+"""What the Delta library's object stores say of a request, also where DuckDB passes it on."""
 _SILENCE: Final = re.compile(
     r"error sending request|(?:decoding|reading a) (?:response )?body|incomplete message|connection closed"
     r"|connection reset|timed? ?out|dns error|\b(?:429|5\d\d) |SlowDown|InternalError|ServiceUnavailable"
@@ -165,8 +167,9 @@ def told(error: Exception, where: object, lake: Lake | None = None) -> LakeError
     import duckdb
 
     whole = str(error)
-    about_sql = isinstance(error, (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException))
-    if not about_sql and (found := unanswered(error, where)):
+    # What a query itself says, a value that it could not convert say, may hold any words.
+    of_query = isinstance(error, duckdb.Error) and not _FROM_STORE.search(whole)
+    if not of_query and (found := unanswered(error, where)):
         return found
     if isinstance(error, duckdb.Error) or _DUCKDB.match(whole):
         return _of_query(error) or _of_file(whole, lake) or _of_sql(error, where, lake)

@@ -195,6 +195,8 @@ class Deriving:
         finally:
             watching.cancel()
             await asyncio.wait([watching])
+            if not watching.cancelled():
+                watching.result()  # it ended by an error: that is one of deriving
 
     def _leave_it_to_others(self) -> None:
         """Another process derives in this lake: no failure, but worth a word."""

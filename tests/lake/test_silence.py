@@ -10,7 +10,7 @@ from ctera_insights import Insights
 from ctera_insights.activity import check_derived, enrich_lake_plain, repair
 from ctera_insights.activity.fit import misfits
 from ctera_insights.activity.store import connection, tables
-from ctera_insights.errors import StoreDamaged, StoreRefused, StoreUnreachable
+from ctera_insights.errors import QueryFailed, StoreDamaged, StoreRefused, StoreUnreachable
 from ctera_insights.lake import FeedWriter, Lake, Origin, admit, maintain
 from ctera_insights.lake.feeds import origins, overlaps
 from ctera_insights.lake.position import _from_rows
@@ -88,6 +88,16 @@ def test_a_store_that_cannot_be_read_now_is_not_taken_for_damaged(
     way.make()
     read(Lake(bucket.uri, bucket.place.options))
     require_whole(bucket)
+
+
+@pytest.mark.parametrize(
+    "query", ["SELECT error('403 Forbidden')", "SELECT CAST('operation timed out' AS INTEGER)"]
+)
+def test_what_a_query_says_is_not_taken_for_the_stores_word(bucket: Lake, query: str) -> None:
+    """A value that happens to read like an answer of a store."""
+    fill(bucket, 1)
+    with Insights(bucket) as insights, pytest.raises(QueryFailed):
+        insights.sql(query).df()
 
 
 def ask(lake: Lake) -> None:
